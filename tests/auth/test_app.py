@@ -31,7 +31,7 @@ def app(**options: object) -> AppCredentials:
     return AppCredentials(CLIENT, SECRET, **options)  # type: ignore[arg-type]
 
 
-async def test_an_app_works_with_its_organization_and_nothing_else_given(emulator: LaunchEmulator) -> None:
+async def test_an_app_works_with_only_its_organization(emulator: LaunchEmulator) -> None:
     credentials = AppCredentials(emulator.client_id, emulator.client_secret)
 
     async with LaunchClient(credentials, base_url=emulator.url) as launch:
@@ -57,7 +57,7 @@ async def test_the_token_request_is_a_form_with_plural_scopes() -> None:
     ]
 
 
-async def test_the_second_path_is_asked_only_where_the_first_does_not_exist() -> None:
+async def test_the_second_path_is_used_only_if_the_first_does_not_exist() -> None:
     issuer = TokenIssuer(refusal(404))
 
     await token_of(bound_to(app(), issuer))
@@ -74,7 +74,7 @@ async def test_another_refusal_does_not_lead_to_the_second_path() -> None:
     assert issuer.paths == ["/apps-api/apps/token"]
 
 
-async def test_a_path_of_ones_own_is_the_only_one_asked() -> None:
+async def test_a_custom_path_is_the_only_path_used() -> None:
     issuer = TokenIssuer(refusal(404))
 
     with pytest.raises(TokenRequestError, match="Pass token_path= or app_url="):
@@ -83,7 +83,7 @@ async def test_a_path_of_ones_own_is_the_only_one_asked() -> None:
     assert issuer.paths == ["/token"]
 
 
-async def test_a_standard_app_is_told_what_it_lacks(emulator: LaunchEmulator) -> None:
+async def test_a_standard_app_gets_an_error_with_advice(emulator: LaunchEmulator) -> None:
     client_id, client_secret = emulator.add_app(machine_to_machine=False)
 
     async with LaunchClient(AppCredentials(client_id, client_secret), base_url=emulator.url) as launch:
@@ -112,7 +112,7 @@ async def test_a_refusal_says_what_to_do(answer: Response, advice: str) -> None:
 
 
 @pytest.mark.parametrize("failure", [ResponseLost("lost"), ConnectError("down"), refusal(503), refusal(429)])
-async def test_a_passing_failure_is_tried_again(failure: Response | Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_temporary_failure_is_retried(failure: Response | Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     retry_without_delay(monkeypatch)
     issuer = TokenIssuer(failure)
 
@@ -173,7 +173,7 @@ async def test_a_token_is_renewed_a_minute_before_its_hour_is_over(life: object)
     assert await token_of(view) == "token-2"
 
 
-async def test_a_token_of_a_short_life_is_used_for_half_of_it() -> None:
+async def test_a_short_lived_token_is_used_for_half_of_its_life() -> None:
     wall, issuer = Wall(), TokenIssuer(expires_in=60)
     credentials = app()
     credentials.state.clock = wall
@@ -196,7 +196,7 @@ async def test_a_revoked_token_is_replaced_and_the_call_repeated_once(emulator: 
     assert emulator.ledger.count(status=401) == 1
 
 
-async def test_what_an_app_may_not_do_is_refused_before_a_token_is_fetched() -> None:
+async def test_a_call_without_permission_is_refused_before_a_token_is_fetched() -> None:
     issuer = TokenIssuer()
     reader = app(scopes="launch.projects:read")
 
@@ -219,7 +219,7 @@ async def test_a_git_creation_is_refused_locally_because_it_needs_a_user() -> No
     assert issuer.requests == []
 
 
-async def test_the_scopes_that_were_granted_count_once_they_are_known() -> None:
+async def test_granted_scopes_are_checked_when_they_are_known() -> None:
     credentials = app()
 
     assert credentials.scopes == {"launch:manage"}
@@ -227,7 +227,7 @@ async def test_the_scopes_that_were_granted_count_once_they_are_known() -> None:
     assert credentials.scopes == {"launch.projects:read"}
 
 
-async def test_a_secret_goes_to_one_token_endpoint_only() -> None:
+async def test_a_secret_is_sent_to_only_one_token_endpoint() -> None:
     credentials = app()
     bound_to(credentials, TokenIssuer())
 
@@ -235,13 +235,13 @@ async def test_a_secret_goes_to_one_token_endpoint_only() -> None:
         LaunchClient(credentials, region="eu")
 
 
-async def test_credentials_without_a_client_say_that_they_need_one() -> None:
+async def test_credentials_without_a_client_raise_an_error() -> None:
     with pytest.raises(ConfigurationError, match="LaunchClient"):
         await app().headers()
 
 
 @pytest.mark.parametrize(("client_id", "secret"), [("", "x"), ("x", ""), ("x", None), (None, "x")])
-def test_an_absent_id_or_secret_is_refused_at_once(client_id: str, secret: str) -> None:
+def test_an_absent_id_or_secret_is_refused_immediately(client_id: str, secret: str) -> None:
     with pytest.raises(ConfigurationError, match="is missing"):
         AppCredentials(client_id, secret)
 
@@ -256,11 +256,11 @@ def test_quotes_around_an_id_or_secret_are_found_before_the_token_endpoint_refus
     assert SECRET not in str(caught.value)
 
 
-def test_white_space_that_was_copied_with_an_id_or_secret_does_not_count() -> None:
+def test_white_space_around_an_id_or_secret_is_ignored() -> None:
     assert AppCredentials(f" {CLIENT}\n", f"\t{SECRET}\r\n") == app()
 
 
-def test_credentials_compare_by_what_they_are_made_of_and_pickle_without_tokens() -> None:
+def test_credentials_compare_by_their_arguments_and_pickle_without_tokens() -> None:
     credentials = app()
     credentials.state.keep(_tokens())
 

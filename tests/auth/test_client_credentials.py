@@ -52,18 +52,18 @@ DENIED = Response(401, {}, b'{"error_message": "The access token is invalid", "e
         ("au", "https://proxy.example.com/launch", "https://tokens.example.com/", "https://tokens.example.com"),
     ],
 )
-def test_tokens_are_asked_for_where_they_belong(
+def test_tokens_are_requested_from_the_right_host(
     region: str, base_url: str | None, app_url: str | None, expected: str
 ) -> None:
     assert resolve_app_url(region, base_url, app_url) == expected
 
 
-def test_tokens_are_not_asked_for_in_clear_elsewhere() -> None:
+def test_tokens_are_not_requested_unencrypted_from_another_host() -> None:
     with pytest.raises(ConfigurationError, match="app_url would send unencrypted credentials"):
         LaunchClient(AppCredentials("client", "secret"), app_url="http://tokens.example.com")
 
 
-async def test_token_calls_spend_nothing_of_the_budget(emulator: LaunchEmulator) -> None:
+async def test_token_calls_do_not_use_the_budget(emulator: LaunchEmulator) -> None:
     limiter = UnlimitedRateLimiter()
 
     async with LaunchClient(
@@ -74,7 +74,7 @@ async def test_token_calls_spend_nothing_of_the_budget(emulator: LaunchEmulator)
     assert limiter.status().sent == 1
 
 
-async def test_the_budget_of_an_app_is_that_of_its_organization(emulator: LaunchEmulator) -> None:
+async def test_an_app_uses_the_budget_of_its_organization(emulator: LaunchEmulator) -> None:
     asked: list[str] = []
 
     class Noting(TokenIssuer):
@@ -131,7 +131,7 @@ async def test_a_refused_token_of_unknown_origin_names_the_region_that_was_used(
             await launch.usage.cache_revalidations()
 
 
-def test_a_host_of_ones_own_is_advised_without_a_region_of_its_own() -> None:
+def test_the_advice_for_a_custom_host_names_only_the_region_of_the_token() -> None:
     assert region_advice("127.0.0.1:80", "EU").endswith("the token was issued in region eu")
 
 
@@ -157,7 +157,7 @@ async def test_closing_a_derived_client_leaves_the_other_one_open(emulator: Laun
             await derived.usage.cache_revalidations()
 
 
-async def test_a_derived_client_ends_with_the_one_it_came_from(emulator: LaunchEmulator) -> None:
+async def test_a_derived_client_is_closed_with_its_parent(emulator: LaunchEmulator) -> None:
     async with LaunchClient(AccessToken(emulator.access_token), base_url=emulator.url) as launch:
         derived = launch.with_options()
 
@@ -195,7 +195,7 @@ async def test_an_impossible_option_is_refused(option: str) -> None:
 
 
 @pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_a_client_says_what_to_pickle_instead(duplicate: Any) -> None:
+def test_pickling_a_client_names_the_alternative(duplicate: Any) -> None:
     client = LaunchClient(Authtoken("token"), organization_uid=ORGANIZATION)
 
     with pytest.raises(TypeError, match=r"cannot be pickled.*DeploymentRef.*from_env"):
@@ -204,7 +204,7 @@ def test_a_client_says_what_to_pickle_instead(duplicate: Any) -> None:
 
 @pytest.mark.parametrize("part", ["projects", "fleet", "variables"])
 @pytest.mark.parametrize("duplicate", [pickle.dumps, copy.deepcopy])
-def test_a_part_of_a_client_says_so_too(part: str, duplicate: Any) -> None:
+def test_pickling_a_part_of_a_client_names_the_alternative(part: str, duplicate: Any) -> None:
     with pytest.raises(TypeError, match=r"cannot be pickled.*DeploymentRef.*from_env"):
         duplicate(getattr(LaunchClient(), part))
 
@@ -245,7 +245,7 @@ def client_context(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-async def test_tokens_and_calls_go_through_the_given_certificates(authority: trustme.CA) -> None:
+async def test_tokens_and_calls_use_the_given_certificates(authority: trustme.CA) -> None:
     async with LaunchEmulator(tls=server_context(authority)) as emulator:
         credentials = AppCredentials(emulator.client_id, emulator.client_secret)
         async with LaunchClient(credentials, base_url=emulator.url, ssl_context=client_context(authority)) as launch:
@@ -282,7 +282,7 @@ async def exacting(authority: trustme.CA) -> AsyncIterator[str]:
     await server.close()
 
 
-async def test_a_client_certificate_is_shown_where_it_is_wanted(exacting: str, authority: trustme.CA) -> None:
+async def test_a_client_certificate_is_sent_to_a_server_that_requires_it(exacting: str, authority: trustme.CA) -> None:
     context = client_context(authority)
     authority.issue_cert("client@example.com").configure_cert(context)
 
@@ -315,7 +315,7 @@ async def test_an_address_may_be_ipv6() -> None:
 
 
 @pytest.mark.parametrize("context", [False, True, "ca.pem"])
-async def test_nothing_can_be_given_that_turns_verification_off(context: Any) -> None:
+async def test_no_option_turns_verification_off(context: Any) -> None:
     with pytest.raises(ConfigurationError, match="certificates are always verified"):
         LaunchClient(AccessToken("token"), ssl_context=context)
     with pytest.raises(ConfigurationError, match="certificates are always verified"):

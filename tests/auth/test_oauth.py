@@ -66,7 +66,7 @@ async def test_a_user_authorizes_an_app_in_the_browser_and_the_client_works(emul
     assert credentials.kind == "user"
 
 
-def test_the_address_to_open_asks_for_a_code_with_pkce() -> None:
+def test_the_authorization_url_requests_a_code_with_pkce() -> None:
     request = begin_authorization("the-app", "the-client", REDIRECT, scopes=["launch.projects:read"], region="AZURE_EU")
     query = parse_qs(request.url.partition("?")[2])
     digest = hashlib.sha256(request.code_verifier.encode()).digest()
@@ -117,7 +117,7 @@ async def test_a_refusal_in_the_browser_is_passed_on(emulator: LaunchEmulator, q
         await finish_authorization(request, f"{REDIRECT}/?{query}&state={request.state}")
 
 
-async def test_a_code_counts_once(emulator: LaunchEmulator) -> None:
+async def test_a_code_works_once(emulator: LaunchEmulator) -> None:
     request = begun(emulator, emulator.add_app()[0])
     address = come_back(emulator, request)
     await finish_authorization(request, address)
@@ -146,7 +146,7 @@ async def test_an_authorization_without_pkce_of_a_secret_app_sends_its_secret(em
     assert secret not in repr(credentials)
 
 
-async def test_an_authorization_is_good_for_the_region_that_gave_it_only(emulator: LaunchEmulator) -> None:
+async def test_an_authorization_is_valid_only_for_its_region(emulator: LaunchEmulator) -> None:
     request = begun(emulator, emulator.add_app()[0])
     credentials = await finish_authorization(request, come_back(emulator, request))
 
@@ -174,7 +174,7 @@ async def test_old_tokens_are_renewed_by_the_refresh_token_and_saved() -> None:
     assert credentials.scopes == {"launch.projects:read"}
 
 
-async def test_the_refresh_token_stays_where_no_new_one_comes() -> None:
+async def test_the_refresh_token_stays_if_the_answer_has_no_new_one() -> None:
     store = MemoryTokenStore(OLD)
 
     await token_of(bound_to(user(store), TokenIssuer()))
@@ -184,7 +184,7 @@ async def test_the_refresh_token_stays_where_no_new_one_comes() -> None:
     assert saved.refresh_token == "refresh-old"
 
 
-async def test_stored_tokens_that_are_fresh_are_used_without_a_request() -> None:
+async def test_valid_stored_tokens_are_used_without_a_request() -> None:
     wall, issuer = Wall(), TokenIssuer()
     stored = TokenSet(access_token="stored", issued_at=wall.now, expires_at=wall.now + 3600)
     credentials = user(MemoryTokenStore(stored))
@@ -194,7 +194,7 @@ async def test_stored_tokens_that_are_fresh_are_used_without_a_request() -> None
     assert issuer.requests == []
 
 
-async def test_what_another_process_has_renewed_is_taken_over() -> None:
+async def test_tokens_that_another_process_renewed_are_used() -> None:
     wall, issuer, store = Wall(), TokenIssuer(), MemoryTokenStore(OLD)
     credentials = user(store)
     credentials.state.clock = wall
@@ -224,7 +224,7 @@ async def test_a_lost_race_with_another_process_is_no_failure() -> None:
     assert await call == "theirs"
 
 
-async def test_a_refresh_token_that_is_no_longer_good_says_to_authorize_again() -> None:
+async def test_an_invalid_refresh_token_advises_to_authorize_again() -> None:
     issuer = TokenIssuer(refusal(400, {"error": "invalid_grant", "error_description": "revoked"}))
 
     with pytest.raises(TokenRequestError, match="Authorize the app again"):
@@ -258,7 +258,7 @@ async def test_a_cancelled_caller_does_not_lose_the_new_refresh_token() -> None:
     assert saved.refresh_token == "refresh-new"
 
 
-async def test_a_renewal_that_hangs_is_cut_off_after_its_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_renewal_that_hangs_is_ended_after_a_grace_period(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("launch_async.auth.oauth._RENEWAL_GRACE_S", 0.0)
     issuer = TokenIssuer(gate=asyncio.Event())
     call = asyncio.ensure_future(token_of(bound_to(user(), issuer)))
@@ -280,7 +280,7 @@ async def test_scopes_that_the_user_did_not_grant_are_refused_before_a_request()
 
 
 @pytest.mark.parametrize(("client_id", "redirect_uri"), [("", REDIRECT), ("client", "")])
-def test_an_absent_id_or_redirect_is_refused_at_once(client_id: str, redirect_uri: str) -> None:
+def test_an_absent_id_or_redirect_is_refused_immediately(client_id: str, redirect_uri: str) -> None:
     with pytest.raises(ConfigurationError, match="is missing"):
         OAuthCredentials(client_id, redirect_uri=redirect_uri, store=MemoryTokenStore())
 
@@ -304,7 +304,7 @@ class Drawer(KeyringBackend):
         del self.entries[service, username]
 
 
-async def test_tokens_live_in_the_keyring_until_they_are_forgotten() -> None:
+async def test_tokens_are_stored_in_the_keyring_until_they_are_deleted() -> None:
     drawer = Drawer()
     store = KeyringTokenStore("client", backend=drawer)
 
@@ -328,7 +328,7 @@ async def test_the_systems_keyring_is_used_by_default() -> None:
     assert list(drawer.entries) == [("contentstack-launch", "client")]
 
 
-async def test_a_machine_without_a_keyring_is_told_to_use_another_store() -> None:
+async def test_a_machine_without_a_keyring_gets_advice_to_use_another_store() -> None:
     before = keyring.get_keyring()
     keyring.set_keyring(fail.Keyring())
     try:
@@ -338,7 +338,7 @@ async def test_a_machine_without_a_keyring_is_told_to_use_another_store() -> Non
         keyring.set_keyring(before)
 
 
-async def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_error_without_the_extra_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
 
     with pytest.raises(ConfigurationError, match=r"contentstack-launch\[keyring\]"):

@@ -42,7 +42,7 @@ async def answering(document: object, status: int = 200, seen: list[object] | No
     return server
 
 
-async def test_a_login_gives_what_a_client_needs(emulator: LaunchEmulator) -> None:
+async def test_a_login_returns_the_values_that_a_client_needs(emulator: LaunchEmulator) -> None:
     session = await login(emulator.email, emulator.password, base_url=emulator.url)
 
     assert session.organization_uids == (emulator.organization_uid,)
@@ -51,7 +51,7 @@ async def test_a_login_gives_what_a_client_needs(emulator: LaunchEmulator) -> No
         assert [project.name async for project in launch.projects.list()] == ["landing"]
 
 
-async def test_a_logged_out_token_is_worthless(emulator: LaunchEmulator) -> None:
+async def test_a_logged_out_token_is_invalid(emulator: LaunchEmulator) -> None:
     session = await login(emulator.email, emulator.password, base_url=emulator.url)
 
     await logout(session.credentials, base_url=emulator.url)
@@ -61,7 +61,7 @@ async def test_a_logged_out_token_is_worthless(emulator: LaunchEmulator) -> None
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "status_after"])
-async def test_a_logout_whose_answer_is_lost_has_ended_the_session_all_the_same(
+async def test_a_logout_whose_answer_is_lost_ends_the_session(
     emulator: LaunchEmulator, kind: FaultKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     retry_without_delay(monkeypatch)
@@ -77,7 +77,7 @@ async def test_a_logout_whose_answer_is_lost_has_ended_the_session_all_the_same(
 
 
 @pytest.mark.parametrize("status", [400, 401, 422])
-async def test_a_second_factor_is_asked_for_whatever_the_status(status: int) -> None:
+async def test_a_second_factor_is_requested_at_any_status(status: int) -> None:
     async with LaunchEmulator(second_factor_status=status) as emulator:
         person = emulator.add_organization(second_factor="123456")
 
@@ -92,7 +92,7 @@ async def test_a_second_factor_is_asked_for_whatever_the_status(status: int) -> 
     assert session.organization_uids == (person.organization_uid,)
 
 
-async def test_a_wrong_password_is_refused_with_the_ways_out(emulator: LaunchEmulator) -> None:
+async def test_a_wrong_password_is_refused_with_advice(emulator: LaunchEmulator) -> None:
     with pytest.raises(TokenRequestError, match="single sign-on") as caught:
         await login(emulator.email, "wrong-word", base_url=emulator.url)
 
@@ -100,7 +100,7 @@ async def test_a_wrong_password_is_refused_with_the_ways_out(emulator: LaunchEmu
     assert "wrong-word" not in str(caught.value)
 
 
-async def test_a_login_whose_answer_is_lost_is_not_made_again(emulator: LaunchEmulator) -> None:
+async def test_a_login_whose_answer_is_lost_is_not_repeated(emulator: LaunchEmulator) -> None:
     emulator.faults.add("reset_after", operation="login")
 
     with pytest.raises(ConnectionError):
@@ -129,7 +129,7 @@ async def test_an_absent_name_or_password_is_refused_before_a_request(email: str
         await login(email, password)
 
 
-async def test_a_message_with_the_code_can_be_ordered() -> None:
+async def test_a_text_message_with_the_code_can_be_requested() -> None:
     seen: list[object] = []
     server = await answering({"notice": "sent"}, seen=seen)
     try:
@@ -141,7 +141,7 @@ async def test_a_message_with_the_code_can_be_ordered() -> None:
     assert seen == [("POST", "/v3/user/request_token_sms", {"user": user})]
 
 
-async def test_a_message_for_nobody_is_refused() -> None:
+async def test_a_text_message_without_a_user_is_refused() -> None:
     server = await answering({"error_message": "no", "error_code": 104}, status=422)
     try:
         with pytest.raises(TokenRequestError):
@@ -160,7 +160,7 @@ async def test_an_answer_that_is_no_session_is_refused(document: object) -> None
         await server.close()
 
 
-async def test_a_session_without_organizations_still_counts() -> None:
+async def test_a_session_without_organizations_is_valid() -> None:
     server = await answering({"user": {"authtoken": "the-token", "uid": None}})
     try:
         session = await login("user@example.com", "a password", base_url=str(server.make_url("")))
@@ -170,7 +170,7 @@ async def test_a_session_without_organizations_still_counts() -> None:
     assert (session.credentials, session.user_uid, session.organization_uids) == (Authtoken("the-token"), None, ())
 
 
-async def test_a_token_can_be_asked_what_it_is_good_for(emulator: LaunchEmulator) -> None:
+async def test_a_token_can_be_introspected(emulator: LaunchEmulator) -> None:
     token = AccessToken(emulator.issue_token(scopes=["launch.projects:read"]))
 
     good = await introspect(token, app_url=emulator.url)
@@ -181,7 +181,7 @@ async def test_a_token_can_be_asked_what_it_is_good_for(emulator: LaunchEmulator
     assert (ended.active, ended.scopes) == (False, None)
 
 
-async def test_a_token_is_asked_about_in_the_form_alone() -> None:
+async def test_an_introspected_token_is_sent_only_in_the_form() -> None:
     headers: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -197,7 +197,7 @@ async def test_a_token_is_asked_about_in_the_form_alone() -> None:
     assert not {"authorization", "authtoken"} & set(headers)
 
 
-async def test_an_answer_that_does_not_say_whether_a_token_is_good_is_refused() -> None:
+async def test_an_introspection_without_active_is_refused() -> None:
     server = await answering("hello")
     try:
         with pytest.raises(DecodeError):

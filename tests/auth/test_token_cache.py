@@ -36,7 +36,7 @@ async def test_many_tasks_of_several_clients_share_one_fetch() -> None:
     assert len(issuer.requests) == 1
 
 
-def test_threads_with_loops_of_their_own_share_one_fetch() -> None:
+def test_threads_with_separate_loops_share_one_fetch() -> None:
     credentials, everybody = app(), threading.Barrier(8)
     issuers = [TokenIssuer() for _ in range(8)]
 
@@ -54,7 +54,7 @@ def test_threads_with_loops_of_their_own_share_one_fetch() -> None:
     assert sum(len(issuer.requests) for issuer in issuers) == 1
 
 
-async def test_a_refused_token_is_replaced_once_for_everybody_who_holds_it() -> None:
+async def test_a_refused_token_is_replaced_once_for_all_its_users() -> None:
     issuer, credentials = TokenIssuer(), app()
     views = [bound_to(credentials, issuer) for _ in range(20)]
     for view in views:
@@ -81,7 +81,7 @@ async def test_calls_of_one_client_that_are_refused_together_renew_once(emulator
     assert emulator.ledger.count("oauthToken") == 2
 
 
-async def test_when_the_one_who_fetches_is_cancelled_the_next_one_takes_over() -> None:
+async def test_a_waiter_takes_over_when_the_fetching_task_is_cancelled() -> None:
     gate = asyncio.Event()
     issuer, credentials = TokenIssuer(gate=gate), app()
     view = bound_to(credentials, issuer)
@@ -110,7 +110,7 @@ async def test_a_cancelled_waiter_does_not_disturb_the_fetch() -> None:
     assert len(issuer.requests) == 1
 
 
-def test_a_waiter_on_another_loop_takes_over_from_one_whose_loop_ended() -> None:
+def test_a_waiter_on_another_loop_takes_over_when_the_fetching_loop_ends() -> None:
     credentials = app()
     begun, ended = threading.Event(), threading.Event()
 
@@ -157,7 +157,7 @@ async def test_a_renewal_whose_loop_has_just_stopped_is_abandoned(monkeypatch: p
     loop.close()
 
 
-async def test_everybody_who_waited_for_a_failed_fetch_gets_its_error_and_nobody_else() -> None:
+async def test_the_error_of_a_failed_fetch_reaches_only_its_waiters() -> None:
     gate = asyncio.Event()
     issuer, credentials = TokenIssuer(refusal(401), gate=gate), app()
     view = bound_to(credentials, issuer)
@@ -175,7 +175,7 @@ async def test_everybody_who_waited_for_a_failed_fetch_gets_its_error_and_nobody
 # Compare with the threads before the test, because pytest-xdist has its own threads.
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_goes_on_although_the_parent_was_fetching() -> None:
+def test_a_forked_child_fetches_although_the_parent_was_fetching() -> None:
     state = TokenState(Wall())
     state.keep(TOKENS)
     with state._lock:
@@ -189,7 +189,7 @@ def test_a_forked_child_goes_on_although_the_parent_was_fetching() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def test_tokens_come_back_from_json_as_they_were() -> None:
+def test_tokens_stay_unchanged_through_json() -> None:
     tokens = TokenSet(
         access_token="a",
         issued_at=1.0,
@@ -213,7 +213,7 @@ def test_json_that_holds_no_tokens_is_refused_without_repeating_it(text: str) ->
     assert "secret-word" not in str(caught.value)
 
 
-def test_tokens_do_not_show_themselves() -> None:
+def test_the_repr_of_tokens_hides_them() -> None:
     tokens = TokenSet(access_token="a-secret", refresh_token="b-secret", issued_at=0.0, expires_at=1.0)
 
     assert "secret" not in repr(tokens)

@@ -1,4 +1,4 @@
-"""An emulator that the environment names, and the command in this process."""
+"""An emulator that the environment variables name, and the command in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The action for GitHub and the template for GitLab do what their first lines say, against an emulator."""
+"""The action for GitHub and the template for GitLab work as their first lines say, against an emulator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CI = ROOT / "examples" / "ci"
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The variables of a job on a machine with the command, where pip only notes what it was asked for."""
+    """The variables of a job on a machine with the command. `pip` only records its arguments."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "contentstack-launch").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m launch_async.cli "$@"\n')
@@ -85,7 +85,7 @@ def test_the_template_deploys(machine: dict[str, str], tmp_path: Path) -> None:
     assert "LIVE  http://127.0.0.1:" in shown
 
 
-def test_the_page_uses_the_action_and_the_template_as_they_are() -> None:
+def test_the_page_contains_the_action_and_the_template_unchanged() -> None:
     github, gitlab = (yaml.safe_load(block.text) for block in blocks("yaml") if block.marker == "action")
     inputs = yaml.safe_load((CI / "github" / "action.yml").read_text())["inputs"]
     template = yaml.safe_load((CI / "gitlab.yml").read_text())

@@ -1,4 +1,4 @@
-"""The command: what it does, what it writes, and how it ends."""
+"""The command: its actions, its output and its exit codes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_name_of_a_project_that_exists_is_refused_by_the_service(command: Co
     assert ended.err.startswith("error: ")
 
 
-def test_json_is_one_document_wherever_the_option_stands(command: Command, folder: Path) -> None:
+def test_json_is_one_document_with_the_option_in_any_place(command: Command, folder: Path) -> None:
     before = command("--json", "deploy", "shop", "preview", folder)
     behind = command("deploy", "shop", "preview", folder, "--json")
 
@@ -71,7 +71,7 @@ def test_names_globs_and_uids_name_an_environment(command: Command, emulator: La
         (("domains", "update", "shop", "preview", "example.com"), "has no domain example.com"),
     ],
 )
-def test_what_is_typed_wrong_is_a_usage_error(command: Command, typed: tuple[str, ...], words: str) -> None:
+def test_a_wrong_argument_is_a_usage_error(command: Command, typed: tuple[str, ...], words: str) -> None:
     ended = command(*typed)
 
     assert (ended.code, ended.out) == (ExitCode.USAGE, "")
@@ -172,7 +172,7 @@ def test_a_fleet_with_a_failed_target_ends_with_1(command: Command, emulator: La
     assert ended.code == ExitCode.FAILED
 
 
-def test_a_plan_of_variables_asks_for_its_values_again(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_a_plan_of_variables_needs_the_values_again(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THE_TOKEN", "t0p-secret")
     planned = command(
         "fleet", "plan", "variables", "TOKEN=env:THE_TOKEN", "--project", "shop", "--environment", "preview",
@@ -185,7 +185,7 @@ def test_a_plan_of_variables_asks_for_its_values_again(command: Command, monkeyp
     assert "t0p-secret" not in Path("vars.json").read_text() + planned.out + ran.out + ran.err
 
 
-def test_domains_and_the_cache(command: Command) -> None:
+def test_domains_are_changed_and_the_cache_is_revalidated(command: Command) -> None:
     listed = command("domains", "list", "shop", "preview", "--json")
     purged = command("purge", "shop", "preview", "--path", "/", "--is-prefix")
 
@@ -193,7 +193,7 @@ def test_domains_and_the_cache(command: Command) -> None:
     assert (purged.code, "Revalidated." in purged.out) == (0, True)
 
 
-def test_doctor_names_what_is_wrong_and_its_cure(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_names_the_fault_and_the_fix(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     healthy = command("doctor")
     monkeypatch.setenv("CONTENTSTACK_AUTHTOKEN", "blt0000000000000000")
     ill = command("doctor", "--json")
@@ -206,7 +206,7 @@ def test_doctor_names_what_is_wrong_and_its_cure(command: Command, monkeypatch: 
     assert "credentials" in wrong["organization"]
 
 
-def test_server_logs_come_as_lines(command: Command, emulator: LaunchEmulator) -> None:
+def test_server_logs_are_printed_as_lines(command: Command, emulator: LaunchEmulator) -> None:
     newest = command("wait", "shop", "production", "--json").document
     emulator.add_server_log(newest["uid"], "started\x1b[31m")
 
@@ -217,7 +217,7 @@ def test_server_logs_come_as_lines(command: Command, emulator: LaunchEmulator) -
     assert [json.loads(line)["message"] for line in lines.out.splitlines()] == ["started\x1b[31m"]
 
 
-def test_login_is_kept_in_the_keyring(
+def test_login_is_stored_in_the_keyring(
     command: Command, emulator: LaunchEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import keyring
@@ -299,7 +299,7 @@ def test_state_is_pulled_compared_and_applied(command: Command, tmp_path: Path) 
     assert command("state", "resume").code == ExitCode.USAGE
 
 
-def test_a_deployment_is_promoted_and_put_back(command: Command, folder: Path) -> None:
+def test_a_deployment_is_promoted_and_rolled_back(command: Command, folder: Path) -> None:
     command("deploy", "shop", "preview", folder)
     promoted = command("promote", "shop", "preview", "shop", "production", "--json")
     restored = command("restore", "shop", "production", "--json")
@@ -322,7 +322,9 @@ def test_a_check_that_fails_ends_with_1(command: Command, folder: Path) -> None:
     assert ill.document["error"] == "DeploymentUnhealthy"
 
 
-def test_a_preview_is_made_listed_extended_and_swept(command: Command, emulator: LaunchEmulator, folder: Path) -> None:
+def test_a_preview_is_created_listed_extended_and_deleted(
+    command: Command, emulator: LaunchEmulator, folder: Path
+) -> None:
     made = command("preview", "create", "shop", "--source", folder, "--ttl", "1h", "--name", "preview-moon", "--json")
     extended = command("preview", "extend", "shop", "preview-moon", "2h")
     listed = command("preview", "list", "shop")

@@ -31,7 +31,7 @@ def _without_click(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
 
 
-def test_without_the_extra_it_says_how_to_get_it() -> None:
+def test_the_command_without_its_extra_says_how_to_install_it() -> None:
     ended = _without_click("deploy")
 
     assert (ended.returncode, ended.stdout) == (4, "")
@@ -61,9 +61,7 @@ def test_help_needs_no_click(arguments: tuple[str, ...]) -> None:
     assert ended.stdout.startswith("Usage: contentstack-launch")
 
 
-def test_help_is_written_by_this_process_too(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_help_works_in_this_process(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["contentstack-launch"])
 
     main()
@@ -96,7 +94,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_one_command_from_nothing_to_a_live_page(folder: Path) -> None:
+def test_one_command_creates_a_live_page(folder: Path) -> None:
     typed = [*TYPED, "site", folder, "--name", "night", "--emulator"]
     with subprocess.Popen(typed, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -117,7 +115,7 @@ def slow() -> Iterator[LaunchEmulator]:
         yield emulator
 
 
-def test_an_interrupted_fleet_says_how_to_go_on(slow: LaunchEmulator, tmp_path: Path) -> None:
+def test_an_interrupted_fleet_says_how_to_continue(slow: LaunchEmulator, tmp_path: Path) -> None:
     settings = {
         "CONTENTSTACK_LAUNCH_URL": slow.url,
         "CONTENTSTACK_AUTHTOKEN": slow.authtoken,

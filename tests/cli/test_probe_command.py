@@ -1,4 +1,4 @@
-"""`probe`: what it writes, what it asks, and what it leaves when it is interrupted."""
+"""The command `probe`: its output, its questions, and its clean-up after an interruption."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _project(emulator: LaunchEmulator) -> None:
 
 @pytest.fixture(name="command")
 def _quick_command(command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """The command for an organization whose plan allows 1000 requests per second."""
+    """Return the command for an organization whose plan allows 1000 requests per second."""
     monkeypatch.setenv("CONTENTSTACK_LAUNCH_SHARE_BUDGET", "process")
     return functools.partial(command, "--rate-limit", 1000)
 
@@ -87,7 +87,7 @@ def test_every_line_of_the_page_works(command: Command, line: Line) -> None:
 
 
 @pytest.mark.parametrize("typed", [("--project", "scratch"), ("--write",)])
-def test_half_of_the_arguments_is_a_usage_error(command: Command, typed: tuple[str, ...]) -> None:
+def test_incomplete_arguments_are_a_usage_error(command: Command, typed: tuple[str, ...]) -> None:
     ended = command("probe", *typed)
 
     assert ended.code == ExitCode.USAGE

@@ -21,7 +21,7 @@ from launch_sync.variables import Variables
 from tools import command_page
 
 COMMANDS = {name: command for name, command, _ in command_page.commands()}
-# The calls of each command, and arguments of theirs that the command gives in another way.
+# The calls of each command, and the arguments of each call that the command sets differently.
 CALLS = {
     "site": ((LaunchClient.create_site,), {"environment_variables"}),
     "deploy": ((LaunchClient.deploy,), set[str]()),
@@ -55,8 +55,8 @@ CALLS = {
     "domains list": ((Domains.list,), {"limit", "skip"}),
     "domains update": ((Domains.update,), {"url"}),
 }
-# Commands that are more than a call: what they ask is not a workflow's to ask.
-OF_THEIR_OWN = {"vars set", "vars unset", "doctor", "login", "logout", "emulator"}
+# These commands do more than one call, so their options are not the arguments of a workflow.
+MORE_THAN_A_CALL = {"vars set", "vars unset", "doctor", "login", "logout", "emulator"}
 WITHOUT_COMMAND = {
     "as_completed": "wait waits for one",
     "close": "each command closes its client",
@@ -86,8 +86,8 @@ def test_every_workflow_has_a_command(owner: type) -> None:
     assert [name for name in missing if owner is not LaunchClient or name not in WITHOUT_COMMAND] == []
 
 
-def test_every_command_is_known_here() -> None:
-    assert COMMANDS.keys() == CALLS.keys() | OF_THEIR_OWN
+def test_every_command_is_listed_in_this_test() -> None:
+    assert COMMANDS.keys() == CALLS.keys() | MORE_THAN_A_CALL
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -104,14 +104,14 @@ def test_every_argument_is_an_option(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_every_option_says_what_it_does(name: str) -> None:
+def test_every_option_has_a_description(name: str) -> None:
     options = [one for one in COMMANDS[name].params if isinstance(one, click.Option)]
 
     assert [one.name for one in options if not one.help] == []
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_options_are_described_for_somebody_who_types_them(name: str) -> None:
+def test_descriptions_of_options_use_the_syntax_of_the_shell(name: str) -> None:
     texts = [one.help or "" for one in COMMANDS[name].params if isinstance(one, click.Option)]
 
     # JSON files have fields that are written with an underscore.
@@ -127,7 +127,7 @@ def test_texts_of_arguments_come_from_docstrings() -> None:
     assert texts_of_arguments(lambda: None) == {}
 
 
-def test_the_text_of_help_is_that_of_the_command() -> None:
+def test_the_help_file_equals_the_help_of_the_command() -> None:
     assert command_page.HELP.read_text("utf-8") == command_page.help_text(), "run: python -m tools.command_page"
 
 

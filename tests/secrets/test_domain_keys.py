@@ -99,7 +99,7 @@ async def test_no_refusal_shows_the_key(wrong: dict[str, Any]) -> None:
     assert key_in(texts_of(caught.value)) == []
 
 
-async def test_launch_sync_shows_no_key_either() -> None:
+async def test_launch_sync_shows_no_key() -> None:
     def call(url: str) -> list[str]:
         with launch_sync.LaunchClient(
             launch_sync.Authtoken(TOKEN),

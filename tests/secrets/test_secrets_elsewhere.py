@@ -63,12 +63,12 @@ from launch_sync import LaunchClient as SyncLaunchClient
 from tests.support.clients import client_of
 
 
-def tell_tale(texts: list[str], *values: str) -> list[str]:
+def secrets_in(texts: list[str], *values: str) -> list[str]:
     """Return the secrets of an emulator that appear in some texts."""
     return [value for value in values for text in texts for form in forms(value) if form in text]
 
 
-async def test_a_whole_working_day_leaves_no_secret_in_results_logs_and_journals(
+async def test_common_work_leaves_no_secret_in_results_logs_and_journals(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "index.html").write_text("<h1>hello</h1>" * 200)
@@ -114,7 +114,7 @@ async def test_a_whole_working_day_leaves_no_secret_in_results_logs_and_journals
         )
 
     assert found_in(texts) == []
-    assert tell_tale(texts, *secrets) == []
+    assert secrets_in(texts, *secrets) == []
 
 
 async def test_storage_gets_no_credentials(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ async def test_a_deploy_hook_that_is_called_by_its_path_gets_no_credentials() ->
 
 
 @pytest.mark.parametrize("call", BY_CLIENT.values(), ids=BY_CLIENT.keys())
-async def test_no_host_but_the_one_that_was_asked_sees_anything(call: Callable[[Any], Any]) -> None:
+async def test_only_the_called_host_gets_a_request(call: Callable[[Any], Any]) -> None:
     async with echoing(no_json) as elsewhere:
         seen: list[str] = []
 
@@ -186,7 +186,7 @@ NO_PROXIES = [f"nonsense://{PROXY_PASSWORD}", f"http://[{PROXY_PASSWORD}", f"use
 
 
 @pytest.mark.parametrize("proxy", NO_PROXIES)
-def test_a_proxy_that_is_no_address_is_refused_at_once_and_not_repeated(proxy: str) -> None:
+def test_a_malformed_proxy_is_refused_immediately_and_not_shown(proxy: str) -> None:
     with pytest.raises(ConfigurationError, match="proxy") as caught:
         AiohttpTransport(proxy=proxy)
 
@@ -194,9 +194,7 @@ def test_a_proxy_that_is_no_address_is_refused_at_once_and_not_repeated(proxy: s
 
 
 @pytest.mark.parametrize("proxy", [each for each in NO_PROXIES if "://" in each])
-async def test_a_proxy_of_the_environment_that_is_no_address_is_not_repeated(
-    proxy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_malformed_proxy_of_the_environment_is_not_shown(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", proxy)
     async with client("http://127.0.0.1:9") as launch:
         with pytest.raises(ConfigurationError, match="proxy") as caught:
@@ -218,7 +216,7 @@ REFUSED: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED.keys())
-def test_what_is_refused_at_once_is_not_repeated(make: Callable[[], object]) -> None:
+def test_a_refused_setting_is_not_shown(make: Callable[[], object]) -> None:
     with pytest.raises(LaunchError) as caught:
         make()
 
@@ -245,7 +243,7 @@ ARGUMENTS: dict[str, Callable[[LaunchClient], Any]] = {
 
 
 @pytest.mark.parametrize("call", ARGUMENTS.values(), ids=ARGUMENTS.keys())
-async def test_a_refused_argument_does_not_repeat_the_others(call: Callable[[LaunchClient], Any]) -> None:
+async def test_the_error_for_an_argument_does_not_show_the_others(call: Callable[[LaunchClient], Any]) -> None:
     async with client("http://127.0.0.1:9") as launch:
         with pytest.raises(LaunchError) as caught:
             await call(launch)
@@ -253,7 +251,7 @@ async def test_a_refused_argument_does_not_repeat_the_others(call: Callable[[Lau
     assert found_in(texts_of(caught.value)) == []
 
 
-NOBODY = "http://127.0.0.1:9"
+CLOSED_PORT = "http://127.0.0.1:9"
 WRONG_FORMS: dict[str, Any] = {
     "bare": TOKEN,
     "bytes": TOKEN.encode(),
@@ -265,18 +263,18 @@ PACKAGES = (launch_async, launch_sync)
 
 
 def misuses(package: Any, launch: Any, given: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Calls with a secret in a wrong form or a wrong place."""
-    make = partial(package.LaunchClient, base_url=NOBODY, organization_uid=ORGANIZATION)
+    """Yield calls with a secret in a wrong format or a wrong place."""
+    make = partial(package.LaunchClient, base_url=CLOSED_PORT, organization_uid=ORGANIZATION)
     update = partial(launch.environments.update, PROJECT, ENVIRONMENT)
-    authorization = begin_authorization("app", "client", "http://localhost", app_url=NOBODY)
+    authorization = begin_authorization("app", "client", "http://localhost", app_url=CLOSED_PORT)
     yield "credentials", lambda: make(given)
-    yield "credentials of the environment", lambda: package.LaunchClient.from_env(given, base_url=NOBODY)
+    yield "credentials of the environment", lambda: package.LaunchClient.from_env(given, base_url=CLOSED_PORT)
     yield "limiter", lambda: make(Authtoken(TOKEN), limiter=given)
     yield "proxy", lambda: make(Authtoken(TOKEN), proxy=given)
-    yield "logout", lambda: package.logout(given, base_url=NOBODY)
-    yield "introspect", lambda: package.introspect(given, app_url=NOBODY)
-    yield "password", lambda: package.login("user", given, base_url=NOBODY)
-    yield "second factor", lambda: package.login("user", "x", second_factor=given, base_url=NOBODY)
+    yield "logout", lambda: package.logout(given, base_url=CLOSED_PORT)
+    yield "introspect", lambda: package.introspect(given, app_url=CLOSED_PORT)
+    yield "password", lambda: package.login("user", given, base_url=CLOSED_PORT)
+    yield "second factor", lambda: package.login("user", "x", second_factor=given, base_url=CLOSED_PORT)
     yield "authorization", lambda: package.finish_authorization(authorization, given, client_secret=given)
     yield "scopes", lambda: package.AccessToken(TOKEN, scopes=7)
     yield "client secret", lambda: package.AppCredentials("", given)
@@ -295,8 +293,8 @@ def misuses(package: Any, launch: Any, given: Any) -> Iterator[tuple[str, Callab
 
 @pytest.mark.parametrize("form", WRONG_FORMS)
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
-def test_a_secret_in_a_wrong_form_is_refused_and_stays_in_no_frame(package: Any, form: str) -> None:
-    launch = package.LaunchClient(Authtoken(TOKEN), base_url=NOBODY, organization_uid=ORGANIZATION, retry=FAST)
+def test_a_secret_in_a_wrong_form_is_refused_and_is_in_no_frame(package: Any, form: str) -> None:
+    launch = package.LaunchClient(Authtoken(TOKEN), base_url=CLOSED_PORT, organization_uid=ORGANIZATION, retry=FAST)
     shown: dict[str, Any] = {}
     for name, call in misuses(package, launch, WRONG_FORMS[form]):
         try:
@@ -316,7 +314,7 @@ def finished(result: Any) -> None:
         asyncio.run(result)
 
 
-def test_nothing_that_holds_a_secret_shows_it() -> None:
+def test_the_repr_of_an_object_with_a_secret_hides_it() -> None:
     operation = Operation("triggerDeployHook", "POST", "/manage/deploy/{deploy_hook_uid}", authenticated=False)
     holders = [
         Authtoken(TOKEN),
@@ -343,12 +341,12 @@ SYNCHRONOUS: dict[str, Callable[[Any], Any]] = {
     **BY_CLIENT,
     "create_site": lambda launch: launch.create_site("name", "nowhere", environment_variables=VARIABLES),
     "resume": lambda launch: launch.fleet.resume("nowhere/journal", variables=VARIABLES),
-    "login": lambda _: launch_sync.login("user", PASSWORD, second_factor=SECOND_FACTOR, base_url=NOBODY),
-    "request_sms": lambda _: launch_sync.request_sms("user", PASSWORD, base_url=NOBODY),
-    "logout": lambda _: launch_sync.logout(Authtoken(TOKEN), base_url=NOBODY),
-    "introspect": lambda _: launch_sync.introspect(AccessToken(TOKEN), app_url=NOBODY),
+    "login": lambda _: launch_sync.login("user", PASSWORD, second_factor=SECOND_FACTOR, base_url=CLOSED_PORT),
+    "request_sms": lambda _: launch_sync.request_sms("user", PASSWORD, base_url=CLOSED_PORT),
+    "logout": lambda _: launch_sync.logout(Authtoken(TOKEN), base_url=CLOSED_PORT),
+    "introspect": lambda _: launch_sync.introspect(AccessToken(TOKEN), app_url=CLOSED_PORT),
     "authorize": lambda _: launch_sync.finish_authorization(
-        begin_authorization("app", "client", "http://localhost", app_url=NOBODY),
+        begin_authorization("app", "client", "http://localhost", app_url=CLOSED_PORT),
         f"http://localhost/?code={CODE}&state=x",
         client_secret=CLIENT_SECRET,
     ),
@@ -362,7 +360,7 @@ SYNCHRONOUS: dict[str, Callable[[Any], Any]] = {
 def test_the_synchronous_client_leaves_no_secret_in_a_traceback(call: Callable[[Any], Any]) -> None:
     launch = SyncLaunchClient(
         Authtoken(TOKEN),
-        base_url=NOBODY,
+        base_url=CLOSED_PORT,
         organization_uid=ORGANIZATION,
         limiter=UnlimitedRateLimiter(),
         retry=FAST,
@@ -374,7 +372,7 @@ def test_the_synchronous_client_leaves_no_secret_in_a_traceback(call: Callable[[
 
 
 @pytest.mark.parametrize("make", [SyncLaunchClient, SyncLaunchClient.from_env, LaunchClient, LaunchClient.from_env])
-def test_the_making_of_a_client_does_not_repeat_a_proxy(make: Callable[..., object]) -> None:
+def test_an_error_of_the_constructor_does_not_show_the_proxy(make: Callable[..., object]) -> None:
     with pytest.raises(ConfigurationError, match="proxy") as caught:
         make(AccessToken(TOKEN), proxy=f"nonsense://{PROXY_PASSWORD}")
 
@@ -382,7 +380,7 @@ def test_the_making_of_a_client_does_not_repeat_a_proxy(make: Callable[..., obje
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_search_finds_what_it_searches_for(name: str) -> None:
+def test_the_search_finds_every_secret(name: str) -> None:
     error = LaunchError(f"it was {ALL[name]}")
 
     assert found_in(texts_of(error))

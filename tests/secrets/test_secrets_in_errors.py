@@ -32,7 +32,7 @@ ANSWERS: dict[str, Answer] = {
 
 
 class Recording(Hooks):
-    """Records the events of an observer."""
+    """Record the events of an observer."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -45,7 +45,7 @@ class Recording(Hooks):
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
 @pytest.mark.parametrize("call", BY_CLIENT.values(), ids=BY_CLIENT.keys())
-async def test_no_failing_call_of_a_client_tells_a_secret(
+async def test_no_failing_call_of_a_client_shows_a_secret(
     call: Callable[[Any], Awaitable[object]], answer: Answer, caplog: pytest.LogCaptureFixture
 ) -> None:
     hooks = Recording()
@@ -58,7 +58,7 @@ async def test_no_failing_call_of_a_client_tells_a_secret(
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
 @pytest.mark.parametrize("call", BY_URL.values(), ids=BY_URL.keys())
-async def test_no_failing_exchange_of_secrets_tells_them(
+async def test_no_failing_exchange_of_secrets_shows_them(
     call: Callable[[str], Awaitable[object]], answer: Answer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with echoing(answer) as url:
@@ -70,7 +70,7 @@ async def test_no_failing_exchange_of_secrets_tells_them(
 
 # Leave out runs of the fleet, because a cancelled run finishes its current requests.
 @pytest.mark.parametrize("name", [*BY_CLIENT, *(name for name in BY_URL if name != "fleet")])
-async def test_no_call_that_is_cancelled_tells_a_secret(name: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_cancelled_call_shows_a_secret(name: str, caplog: pytest.LogCaptureFixture) -> None:
     reached = asyncio.Event()
     async with echoing(lambda *_: reached.set()) as url, client(url) as launch:
         with caplog.at_level(logging.DEBUG):

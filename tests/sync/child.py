@@ -1,4 +1,4 @@
-"""Programs that use launch_sync as users do, each run by a test in a process of its own: `child.py NAME URL ...`."""
+"""Programs that use `launch_sync` like users. A test runs each in a separate process: `child.py NAME URL ...`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ URL, ORGANIZATION, TOKEN = sys.argv[2:5]
 
 
 def say(*words: object) -> None:
-    """Write a line at once: a fork must not copy it, and a test may wait for it."""
+    """Write a line and flush it, because a fork must not copy the line and a test may wait for it."""
     sys.stdout.write(" ".join(map(str, words)) + "\n")
     sys.stdout.flush()
 
 
-def outlive() -> None:
-    """Call after launch_sync has gone: this hook was registered before it was imported."""
+def call_after_exit() -> None:
+    """Call the client after launch_sync has closed it. The hook runs last, as it was registered before the import."""
     for launch in CLIENTS:
         try:
             launch.projects.get("66c0aaaaaaaaaaaaaaaaaaaa")
@@ -34,7 +34,7 @@ def outlive() -> None:
             say(type(error).__name__)
 
 
-atexit.register(outlive)
+atexit.register(call_after_exit)
 
 from launch_sync import (  # noqa: E402
     Authtoken,
@@ -49,7 +49,7 @@ from launch_sync import (  # noqa: E402
 from launch_sync._bridge import loop as _loop  # noqa: E402
 
 CLIENTS: list[LaunchClient] = []
-WANDERER: ContextVar[str] = ContextVar("wanderer", default="nobody")
+CONTEXT_VALUE: ContextVar[str] = ContextVar("context_value", default="unset")
 
 
 def client(hooks: Hooks | None = None) -> LaunchClient:
@@ -67,7 +67,7 @@ def works(launch: LaunchClient) -> bool:
 
 
 def conversations() -> int:
-    """How many iterators and bodies of a `with` are under way."""
+    """Return the number of running iterators and bodies of a `with`."""
     return sum("_converse" in repr(task) for task in _loop.current_loop().tasks())
 
 
@@ -91,7 +91,7 @@ def exit_during_a_call() -> None:
 
 
 def in_one_process() -> None:
-    """What a program does without forks and signals; each promise says one line."""
+    """Use a client without forks and signals, and write one line for each promise."""
     with client() as launch:
         mistaken_for_async(launch)
         many_threads(launch)
@@ -122,7 +122,7 @@ def many_threads(launch: LaunchClient) -> None:
 
 
 def left_early(launch: LaunchClient) -> None:
-    """Leave the log of a build that goes on for an hour."""
+    """Leave the log of a build that runs for an hour."""
     site = launch.create_site("left early", sys.argv[5], wait=False)
     before = conversations()
     for line in launch.follow_logs(site.deployment):
@@ -151,10 +151,10 @@ def called_on_the_loop() -> None:
 def seen_inside() -> None:
     class Looking(Hooks):
         def request_started(self, event: object) -> None:
-            seen.append(WANDERER.get())
+            seen.append(CONTEXT_VALUE.get())
 
     def call(name: str) -> None:
-        WANDERER.set(name)
+        CONTEXT_VALUE.set(name)
         names(launch)
 
     seen: list[str] = []
@@ -164,7 +164,7 @@ def seen_inside() -> None:
 
 
 def interrupted() -> None:
-    """Ctrl-C in a call, which a test presses; in an iterator; and a second one, during the clean-up."""
+    """Receive Ctrl-C during a call, which a test presses, in an iterator, and a second time during the clean-up."""
 
     def started(_: LogLine) -> None:
         if not said:
@@ -192,7 +192,7 @@ def in_an_iterator(launch: LaunchClient) -> None:
 
 
 def twice(launch: LaunchClient) -> None:
-    """The clean-up takes until it is told to end, which it is not before the second Ctrl-C has come through."""
+    """Run a call whose clean-up ends only after the second Ctrl-C has arrived."""
     reached, cleaning, release = threading.Event(), threading.Event(), threading.Event()
 
     async def stubborn(*_: object) -> None:
@@ -215,7 +215,7 @@ def main_waits() -> bool:
 
 @contextmanager
 def pressed_when(*conditions: Callable[[], object]) -> Iterator[None]:
-    """Press Ctrl-C when each of some conditions is met, and expect it to come through."""
+    """Press Ctrl-C when each condition is met, and expect KeyboardInterrupt."""
 
     def press() -> None:
         for condition in conditions:
@@ -234,7 +234,7 @@ def pressed_when(*conditions: Callable[[], object]) -> Iterator[None]:
 
 
 def forks() -> None:
-    """Before the first call, between two calls, in a child that calls nothing, and while threads call."""
+    """Fork before the first call, between two calls, for a child without calls, and during calls of threads."""
     with client() as launch:
         in_child(lambda: say("before: child", names(launch)))
         say("before: parent", names(launch))
@@ -286,7 +286,7 @@ def work() -> list[str]:
 
 
 def in_child(job: Callable[[], object]) -> None:
-    """Do a job in a forked child that ends as a program does, and wait for it."""
+    """Do a job in a forked child that ends like a program, and wait for the child."""
     pid = os.fork()
     if pid == 0:
         job()

@@ -1,4 +1,4 @@
-"""The miniature package and its generated twin can be imported, and each test starts without a warning given."""
+"""Make the miniature package and its generated twin importable, and reset the warning about running loops."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)
-def nothing_warned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The warning about running loops is given once per process: let each test see it."""
+def no_warning_shown_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test see the warning about running loops, which a process shows once."""
     monkeypatch.setattr(_loop._process, "warned", False)

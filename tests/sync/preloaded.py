@@ -1,4 +1,4 @@
-"""A WSGI application that gunicorn loads before it forks: workers use the client that their master has used."""
+"""A WSGI application that gunicorn loads before it forks, so that workers use a client that the master has used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAUNCH.projects.list().first()
 
 
 def application(environ: object, start_response: Callable[[str, list[tuple[str, str]]], object]) -> Iterable[bytes]:
-    """Say who answers, for whom, and what the client has found."""
+    """Answer with the process, the organization, and the projects that the client has found."""
     names = [project.name for project in LAUNCH.projects.list()]
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps({"master": MASTER, "worker": os.getpid(), "works": "first" in names}).encode()]

@@ -1,4 +1,4 @@
-"""What every call of launch_sync promises, in this process."""
+"""The promises of every call of `launch_sync`, tested in this process."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from mini_async import Listing as AsyncListing
 from mini_sync import BridgeThreadError, Client, Listing, Thing, connect
 from mini_sync.client import Shelf
 
-wanderer: ContextVar[str] = ContextVar("wanderer", default="nobody")
+context_value: ContextVar[str] = ContextVar("context_value", default="nobody")
 
 
-class Witness:
-    """Waits on the loop until it is cancelled, and remembers."""
+class CancelRecorder:
+    """Wait on the loop until it is cancelled, and record the clean-up."""
 
     def __init__(self) -> None:
         self.started = threading.Event()
@@ -56,7 +56,7 @@ class Witness:
 
 @contextlib.contextmanager
 def interrupted_when(event: threading.Event) -> Iterator[None]:
-    """Press Ctrl-C once the event is set."""
+    """Press Ctrl-C when the event is set."""
     main = threading.get_ident()
 
     def press() -> None:
@@ -71,7 +71,7 @@ def interrupted_when(event: threading.Event) -> Iterator[None]:
 
 
 def made_here(owner: object, close: Callable[[], Coroutine[object, object, object]]) -> int:
-    """Guard an owner, and return the number of the line that did."""
+    """Guard an owner, and return the line number of the guard."""
     return (sys._getframe().f_lineno, Guard(owner, close))[0]
 
 
@@ -83,7 +83,7 @@ def test_a_coroutine_returns_its_result() -> None:
     assert _bridge.run(answer(3)) == 3
 
 
-def test_an_error_of_a_coroutine_reaches_the_caller_as_it_is() -> None:
+def test_an_error_of_a_coroutine_reaches_the_caller_unchanged() -> None:
     error = ValueError("no")
 
     async def fail() -> None:
@@ -110,7 +110,7 @@ def test_an_error_leaves_no_reference_cycle_behind() -> None:
     gc.disable()
     try:
         for call in (lambda: _bridge.run(fail()), lambda: list(_bridge.iterate(failing()))):
-            # What pytest.raises keeps of an error would be found below.
+            # `pytest.raises` would keep a reference to the error, and the check below would find it.
             try:
                 call()
             except Marked:
@@ -121,7 +121,7 @@ def test_an_error_leaves_no_reference_cycle_behind() -> None:
         gc.enable()
 
 
-def test_all_calls_run_on_one_thread_of_a_name_one_can_find() -> None:
+def test_all_calls_run_on_one_named_thread() -> None:
     async def thread() -> threading.Thread:
         return threading.current_thread()
 
@@ -131,14 +131,14 @@ def test_all_calls_run_on_one_thread_of_a_name_one_can_find() -> None:
     assert all(thread.daemon for thread in threads)
 
 
-def test_the_callers_context_variables_are_visible_inside() -> None:
+def test_a_call_sees_the_context_variables_of_its_caller() -> None:
     async def look() -> str:
-        return wanderer.get()
+        return context_value.get()
 
     async def looking() -> AsyncIterator[str]:
-        yield wanderer.get()
+        yield context_value.get()
 
-    wanderer.set("me")
+    context_value.set("me")
     assert _bridge.run(look()) == "me"
     assert list(_bridge.iterate(looking())) == ["me"]
 
@@ -164,28 +164,28 @@ def test_a_callback_from_a_worker_thread_of_the_loop_runs_in_the_callers_thread(
     assert seen == [threading.get_ident()]
 
 
-def test_a_callback_outside_of_any_call_runs_at_once() -> None:
+def test_a_callback_outside_of_any_call_runs_immediately() -> None:
     seen: list[int] = []
     _bridge.delivered(seen.append)(1)
     assert seen == [1]
 
 
 def test_an_exception_in_a_callback_cancels_the_coroutine_and_reaches_the_caller() -> None:
-    witness = Witness()
+    recorder = CancelRecorder()
 
     def fail() -> None:
         raise LookupError("mine")
 
     async def call_and_wait() -> None:
         _bridge.delivered(fail)()
-        await witness.wait()
+        await recorder.wait()
 
     with pytest.raises(LookupError, match="mine"):
         _bridge.run(call_and_wait())
-    assert witness.cleaned
+    assert recorder.cleaned
 
 
-def test_no_callback_stays_no_callback() -> None:
+def test_none_as_a_callback_stays_none() -> None:
     assert _bridge.delivered(None) is None
 
 
@@ -204,7 +204,7 @@ def test_a_listing_crosses_once_for_a_page() -> None:
         assert [len(page) for page in listing.pages()] == [2, 2, 1]
 
 
-def test_a_listing_may_be_given_where_several_are_wanted() -> None:
+def test_a_listing_may_be_passed_to_a_method_that_takes_several_items() -> None:
     with Client() as client:
         assert client.weigh(client.things(limit=3)) == 3
         assert client.weigh(thing for thing in client.things(limit=4)) == 6
@@ -212,7 +212,7 @@ def test_a_listing_may_be_given_where_several_are_wanted() -> None:
         assert client.weigh() == 0
 
 
-def test_a_thread_that_breaks_in_on_a_listing_is_told_and_takes_nothing_from_the_one_that_reads_it() -> None:
+def test_a_second_thread_that_reads_a_listing_gets_an_error_and_takes_no_items() -> None:
     asked, go_on = threading.Event(), threading.Event()
 
     class Slow(AsyncListing[int]):
@@ -233,10 +233,10 @@ def test_a_thread_that_breaks_in_on_a_listing_is_told_and_takes_nothing_from_the
 
 
 def test_an_iterator_left_early_is_closed_before_the_next_line_runs() -> None:
-    witness = Witness()
-    for _ in _bridge.iterate(witness.items()):
+    recorder = CancelRecorder()
+    for _ in _bridge.iterate(recorder.items()):
         break
-    assert witness.cleaned
+    assert recorder.cleaned
 
 
 def test_an_error_while_an_iterator_is_closed_is_not_lost() -> None:
@@ -280,7 +280,7 @@ def test_the_body_of_a_with_is_one_task() -> None:
 
 
 @pytest.mark.parametrize("kind", [ValueError, StopIteration, KeyboardInterrupt])
-def test_an_exception_in_the_body_of_a_with_is_seen_by_the_async_side_and_goes_on(kind: type[BaseException]) -> None:
+def test_an_exception_in_the_body_of_a_with_reaches_the_async_side_and_the_caller(kind: type[BaseException]) -> None:
     seen: list[object] = []
 
     class Manager:
@@ -309,7 +309,7 @@ def test_an_exception_that_the_async_side_swallows_is_swallowed() -> None:
     assert _bridge.run(answer(1)) == 1
 
 
-def test_a_with_in_the_with_of_the_same_client_leaves_nothing_running() -> None:
+def test_nested_with_blocks_of_one_client_leave_no_task() -> None:
     before = _loop.current_loop().tasks()
     with Client() as client, client:
         assert client.get(1) == Thing(1)
@@ -329,7 +329,7 @@ def test_an_error_on_entering_reaches_the_caller() -> None:
         pytest.fail("entered")
 
 
-def test_a_keyboard_interrupt_raised_on_the_loop_reaches_the_caller_and_the_loop_goes_on() -> None:
+def test_a_keyboard_interrupt_on_the_loop_reaches_the_caller_and_the_loop_continues() -> None:
     async def interrupt() -> None:
         raise KeyboardInterrupt
 
@@ -339,20 +339,20 @@ def test_a_keyboard_interrupt_raised_on_the_loop_reaches_the_caller_and_the_loop
 
 
 def test_ctrl_c_cancels_the_call_and_waits_for_its_clean_up() -> None:
-    witness = Witness()
-    with interrupted_when(witness.started):
-        _bridge.run(witness.wait())
-    assert witness.cleaned
+    recorder = CancelRecorder()
+    with interrupted_when(recorder.started):
+        _bridge.run(recorder.wait())
+    assert recorder.cleaned
     assert _bridge.run(answer(1)) == 1
 
 
 def test_ctrl_c_in_an_iterator_cancels_it_and_ends_it() -> None:
-    witness = Witness()
-    iterator = _bridge.iterate(witness.items())
+    recorder = CancelRecorder()
+    iterator = _bridge.iterate(recorder.items())
     next(iterator)
-    with interrupted_when(witness.started):
+    with interrupted_when(recorder.started):
         next(iterator)
-    assert witness.cleaned
+    assert recorder.cleaned
     assert list(iterator) == []
 
 
@@ -400,7 +400,7 @@ def test_a_clean_up_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatc
     release.set()
 
 
-def test_a_call_that_was_cancelled_on_the_loop_says_so() -> None:
+def test_a_call_that_was_cancelled_on_the_loop_raises_closed_error() -> None:
     async def cancel_myself() -> None:
         raise asyncio.CancelledError
 
@@ -423,26 +423,26 @@ def test_a_call_on_the_loop_itself_is_refused_instead_of_waiting_forever() -> No
 
 
 def test_an_iterator_that_is_continued_or_dropped_on_the_loop_does_not_block_it() -> None:
-    witness = Witness()
-    iterators = [_bridge.iterate(witness.items())]
+    recorder = CancelRecorder()
+    iterators = [_bridge.iterate(recorder.items())]
     next(iterators[0])
 
     async def go_on() -> bool:
         refused = False
-        # What pytest.raises keeps of an error would hold the iterator.
+        # `pytest.raises` would keep a reference to the iterator.
         try:
             next(iterators[0])
         except BridgeThreadError:
             refused = True
         iterators.clear()
-        await asyncio.to_thread(witness.done.wait, 5)
+        await asyncio.to_thread(recorder.done.wait, 5)
         return refused
 
     assert _bridge.run(go_on())
-    assert witness.cleaned
+    assert recorder.cleaned
 
 
-def test_what_the_garbage_collector_closes_on_the_loop_is_closed_without_waiting_for_it() -> None:
+def test_closing_on_the_loop_does_not_wait() -> None:
     def held(client: Client) -> Iterator[None]:
         with client:
             yield
@@ -462,7 +462,7 @@ def test_what_the_garbage_collector_closes_on_the_loop_is_closed_without_waiting
     assert left.closed
 
 
-def test_a_with_that_is_never_left_goes_in_silence_with_its_client(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_with_that_is_never_left_is_cleaned_up_silently(caplog: pytest.LogCaptureFixture) -> None:
     before = _loop.current_loop().tasks()
     client = [Client().__enter__()]
     assert _loop.current_loop().tasks() > before
@@ -480,17 +480,17 @@ async def test_a_call_from_a_coroutine_works_and_warns_once() -> None:
     assert caught[0].filename == __file__
 
 
-async def test_a_warning_made_an_error_leaves_no_coroutine_behind() -> None:
+async def test_a_warning_that_is_an_error_leaves_no_coroutine() -> None:
     with pytest.raises(LaunchSyncInAsyncWarning):
         _bridge.run(answer(1))
 
 
-def test_where_greenlets_share_a_thread_with_the_loop_nothing_is_warned() -> None:
+def test_greenlets_that_share_the_thread_of_the_loop_cause_no_warning() -> None:
     _bridge.run(answer(1))
     loop = _loop._process.loop
     assert loop is not None
 
-    # As gevent has it: the private loop runs in a greenlet, and asyncio takes it for the loop of everybody there.
+    # With gevent, the private loop runs in a greenlet, and asyncio takes it for the running loop of the whole thread.
     asyncio.events._set_running_loop(loop._loop)
     try:
         assert _bridge.run(answer(2)) == 2
@@ -498,7 +498,7 @@ def test_where_greenlets_share_a_thread_with_the_loop_nothing_is_warned() -> Non
         asyncio.events._set_running_loop(None)
 
 
-async def test_in_a_notebook_nothing_is_warned(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_notebook_causes_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     class IPython:
         @staticmethod
         def get_ipython() -> object:
@@ -508,7 +508,7 @@ async def test_in_a_notebook_nothing_is_warned(monkeypatch: pytest.MonkeyPatch) 
     assert _bridge.run(answer(1)) == 1
 
 
-def test_the_twin_has_the_shapes_of_the_original() -> None:
+def test_the_twin_has_the_signatures_of_the_original() -> None:
     shelf: Shelf | None
     with connect("mine") as client:
         assert client.name == "mine"
@@ -531,7 +531,7 @@ def test_the_twin_has_the_shapes_of_the_original() -> None:
     assert client.closed
 
 
-def test_what_was_never_closed_is_closed_and_names_the_line_that_made_it() -> None:
+def test_an_unclosed_owner_is_closed_and_its_line_is_named() -> None:
     class Owner:
         pass
 
@@ -550,7 +550,7 @@ def test_what_was_never_closed_is_closed_and_names_the_line_that_made_it() -> No
     assert [(warning.filename, warning.lineno) for warning in caught] == [(__file__, line)]
 
 
-def test_a_closed_client_goes_in_silence() -> None:
+def test_a_closed_client_causes_no_warning() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for make in (Client, lambda: Client.from_env({}), lambda: connect("x")):
@@ -563,7 +563,7 @@ def test_a_closed_client_goes_in_silence() -> None:
     assert [warning for warning in caught if warning.category is ResourceWarning] == []
 
 
-def test_a_derived_client_keeps_its_lender_open_and_need_not_be_closed() -> None:
+def test_a_derived_client_keeps_its_parent_open_and_does_not_need_to_be_closed() -> None:
     derived = [Client().with_name("derived")]
     gc.collect()
     lender = derived[0]._lifetime._lender
@@ -576,20 +576,20 @@ def test_a_derived_client_keeps_its_lender_open_and_need_not_be_closed() -> None
     assert caught == []
 
 
-def test_a_loop_that_stops_cancels_what_runs_and_refuses_what_comes() -> None:
+def test_a_loop_that_stops_cancels_running_calls_and_refuses_new_ones() -> None:
     loop = LoopThread()
-    witness = Witness()
+    recorder = CancelRecorder()
     finished = threading.Event()
 
     async def close() -> None:
         await asyncio.sleep(0.01)
         finished.set()
 
-    loop.post(lambda: setattr(witness, "task", loop.create_task(witness.wait(), _bridge.copy_context())))
-    assert witness.started.wait(5)
+    loop.post(lambda: setattr(recorder, "task", loop.create_task(recorder.wait(), _bridge.copy_context())))
+    assert recorder.started.wait(5)
     loop.close_soon(close)
     loop.stop()
-    assert witness.cleaned
+    assert recorder.cleaned
     assert finished.is_set()
     assert not loop.is_ours()
     with pytest.raises(ClosedError, match="exiting"):
@@ -632,7 +632,7 @@ def test_after_exit_a_call_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         client.get(1)
 
 
-def test_what_exit_has_closed_may_be_closed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_was_closed_at_exit_may_be_closed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_loop, "_process", _loop._Process())
     with Client() as client:
         _loop._at_exit()
@@ -640,7 +640,7 @@ def test_what_exit_has_closed_may_be_closed_again(monkeypatch: pytest.MonkeyPatc
     assert client.closed
 
 
-def test_a_thread_that_cannot_start_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_start_raises_closed_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_loop, "_process", _loop._Process())
 
     def refuse(_: threading.Thread) -> None:
@@ -651,7 +651,7 @@ def test_a_thread_that_cannot_start_is_an_error_of_ours(monkeypatch: pytest.Monk
         _bridge.run(answer(1))
 
 
-def test_the_loop_is_parked_while_the_process_forks() -> None:
+def test_the_loop_is_paused_while_the_process_forks() -> None:
     _bridge.run(answer(1))
     ran = threading.Event()
     _loop._before_fork()
@@ -665,7 +665,7 @@ def test_the_loop_is_parked_while_the_process_forks() -> None:
 
 @pytest.fixture
 def fork(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """Make this process look like a forked child of itself, until the test is over."""
+    """Make this process look like a forked child of itself, until the test ends."""
     parent, real = _loop._process, os.getpid()
 
     def pretend() -> None:
@@ -679,7 +679,7 @@ def fork(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     gc.unfreeze()
 
 
-def test_a_child_has_a_loop_of_its_own_and_keeps_what_it_inherited(fork: Callable[[], None]) -> None:
+def test_a_child_has_a_separate_loop_and_keeps_inherited_clients_open(fork: Callable[[], None]) -> None:
     parent = _loop._process
     with Client() as client:
         assert client.get(1) == Thing(1)
@@ -692,14 +692,14 @@ def test_a_child_has_a_loop_of_its_own_and_keeps_what_it_inherited(fork: Callabl
     assert client.closed
 
 
-def test_a_child_leaves_a_with_that_it_did_not_use_alone(fork: Callable[[], None]) -> None:
+def test_a_child_does_not_close_a_client_that_it_did_not_use(fork: Callable[[], None]) -> None:
     with Client() as client:
         fork()
     assert not client.closed
     assert _loop._process.loop is None
 
 
-def test_a_child_cannot_go_on_with_an_iterator_of_its_parent(fork: Callable[[], None]) -> None:
+def test_a_child_cannot_continue_an_iterator_of_its_parent(fork: Callable[[], None]) -> None:
     with Client() as client:
         watch = client.watch(3)
         next(watch)
@@ -711,7 +711,7 @@ def test_a_child_cannot_go_on_with_an_iterator_of_its_parent(fork: Callable[[], 
         assert locked.__exit__(None, None, None) is None
 
 
-def test_a_child_does_not_warn_of_what_its_parent_will_close(fork: Callable[[], None]) -> None:
+def test_a_child_does_not_warn_about_clients_that_its_parent_closes(fork: Callable[[], None]) -> None:
     clients = [Client()]
     closed = clients[0]._async
     fork()

@@ -1,4 +1,4 @@
-"""The generated client against the emulator: the same requests, objects and errors as the asynchronous one."""
+"""The generated client against the emulator: the requests, objects and errors of the asynchronous client."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
-def test_the_main_job_reads_as_it_does_with_await(launch: LaunchClient, folder: Path) -> None:
+def test_the_main_job_works_as_with_await(launch: LaunchClient, folder: Path) -> None:
     lines: list[LogLine] = []
     site = launch.create_site("main-job", folder, on_log=lines.append)
     assert site.deployment.status.is_success
@@ -59,7 +59,7 @@ def test_the_main_job_reads_as_it_does_with_await(launch: LaunchClient, folder: 
     assert repr(deployments).startswith("Pager(")
 
 
-def test_a_pager_is_read_as_a_list_and_says_so_where_it_is_none(emulator: LaunchEmulator, launch: LaunchClient) -> None:
+def test_a_pager_can_be_read_as_a_list_and_its_errors_say_how(emulator: LaunchEmulator, launch: LaunchClient) -> None:
     project = emulator.add_project("pager", environments=["one", "two", "three"])
     environments = launch.environments.list(project.uid)
 
@@ -75,9 +75,7 @@ def test_a_pager_is_read_as_a_list_and_says_so_where_it_is_none(emulator: Launch
         environments[0]  # type: ignore[index]
 
 
-def test_a_list_of_a_pager_takes_no_more_requests_than_its_pages(
-    emulator: LaunchEmulator, launch: LaunchClient
-) -> None:
+def test_a_list_of_a_pager_takes_one_request_for_each_page(emulator: LaunchEmulator, launch: LaunchClient) -> None:
     before = emulator.ledger.count("listProjects")
 
     list(launch.projects.list())
@@ -85,7 +83,9 @@ def test_a_list_of_a_pager_takes_no_more_requests_than_its_pages(
     assert emulator.ledger.count("listProjects") == before + 1
 
 
-def test_a_pager_may_be_given_where_a_method_takes_several(emulator: LaunchEmulator, launch: LaunchClient) -> None:
+def test_a_pager_may_be_passed_to_a_method_that_takes_several_items(
+    emulator: LaunchEmulator, launch: LaunchClient
+) -> None:
     project = emulator.add_project("waited-for", environments=["one"], deployments=2)
     environment = launch.environments.list(project.uid).to_list()[0]
 
@@ -94,7 +94,7 @@ def test_a_pager_may_be_given_where_a_method_takes_several(emulator: LaunchEmula
     assert len(ended) == 2
 
 
-def test_a_notebook_shows_the_first_page_by_one_request(emulator: LaunchEmulator, launch: LaunchClient) -> None:
+def test_a_notebook_shows_the_first_page_with_one_request(emulator: LaunchEmulator, launch: LaunchClient) -> None:
     project = emulator.add_project("shown", environments=["one", "two"])
     before = emulator.ledger.count("listEnvironments")
 
@@ -105,14 +105,14 @@ def test_a_notebook_shows_the_first_page_by_one_request(emulator: LaunchEmulator
     assert emulator.ledger.count("listEnvironments") == before + 1
 
 
-def test_the_twins_say_what_can_be_called(launch: LaunchClient) -> None:
+def test_the_repr_of_the_twins_lists_their_methods(launch: LaunchClient) -> None:
     assert repr(launch.deploy_hooks).endswith(": trigger>")
     assert repr(launch.variables) == "<Variables: read, diff, apply>"
     assert repr(launch.fleet).startswith("<Fleet of http://")
     assert f"organization {launch.projects.list().to_list()[0].organization_uid}, open>" in repr(launch)
 
 
-def test_a_function_of_the_package_has_a_plain_twin(folder: Path) -> None:
+def test_a_function_of_the_package_has_a_synchronous_twin(folder: Path) -> None:
     with create_archive(folder) as archive:
         assert zipfile.is_zipfile(archive.path)
 
@@ -139,7 +139,7 @@ def test_a_client_without_a_with_works_until_it_is_closed(emulator: LaunchEmulat
         launch.openapi()
 
 
-def test_a_client_lives_as_long_as_what_it_handed_out(emulator: LaunchEmulator) -> None:
+def test_a_client_stays_open_as_long_as_its_resources_are_used(emulator: LaunchEmulator) -> None:
     emulator.add_project("handed-out")
     with pytest.warns(ResourceWarning, match="LaunchClient was never closed"):
         names = [project.name for project in plain_client_of(emulator).projects.list()]
@@ -149,7 +149,7 @@ def test_a_client_lives_as_long_as_what_it_handed_out(emulator: LaunchEmulator) 
     assert total == len(names)
 
 
-def test_a_client_opens_connections_of_its_own_in_a_forked_child(
+def test_a_client_opens_separate_connections_in_a_forked_child(
     launch: LaunchClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launch.openapi()
@@ -169,7 +169,7 @@ def test_a_client_opens_connections_of_its_own_in_a_forked_child(
 
 
 @pytest.mark.parametrize("package", [launch_sync, launch_sync.emulator], ids=str)
-def test_every_name_can_be_had_and_none_is_invented(package: ModuleType) -> None:
+def test_every_public_name_exists_and_no_other_name_does(package: ModuleType) -> None:
     assert {name for name in package.__all__ if getattr(package, name) is None} == set()
     assert set(package.__all__) <= set(dir(package))
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):

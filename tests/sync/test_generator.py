@@ -1,4 +1,4 @@
-"""The generator writes what the golden package holds, and refuses what it cannot translate."""
+"""The generator writes the golden package, and refuses constructs that it cannot translate."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def package(folder: Path, source: str) -> Facade:
     return Facade(source=root, target="tiny_sync")
 
 
-def test_every_shape_comes_out_as_in_the_golden_package() -> None:
+def test_every_construct_is_generated_as_in_the_golden_package() -> None:
     assert differences(HERE / "mini_sync", generated(MINI, HERE / "mini_sync")) == []
 
 
-def test_check_tells_stale_missing_and_unwanted_files(tmp_path: Path) -> None:
+def test_check_reports_stale_missing_and_unwanted_files(tmp_path: Path) -> None:
     wanted = {Path("a.py"): "A = 1\n", Path("b.py"): "B = 1\n"}
     (tmp_path / "a.py").write_text("A = 2\n")
     (tmp_path / "c.py").write_text("C = 1\n")
@@ -45,7 +45,7 @@ def test_check_tells_stale_missing_and_unwanted_files(tmp_path: Path) -> None:
     assert differences(tmp_path, wanted) == ["b.py: missing", "c.py: not wanted", "a.py: stale"]
 
 
-def test_writing_leaves_nothing_to_check_and_nothing_of_what_was_written_by_hand_behind(tmp_path: Path) -> None:
+def test_writing_replaces_handwritten_files_and_leaves_nothing_for_check(tmp_path: Path) -> None:
     wanted = {Path("a.py"): "A = 1\n", Path("deep/b.py"): "B = 1\n"}
     (tmp_path / "c.py").write_text("C = 1\n")
     (tmp_path / "_bridge").mkdir()
@@ -117,7 +117,7 @@ def test_examples_become_synchronous_and_prose_stays() -> None:
     ]
 
 
-def test_a_function_that_users_plug_in_stays_asynchronous_in_the_prose_about_it() -> None:
+def test_the_docstring_of_a_users_coroutine_function_stays_asynchronous() -> None:
     text = synchronous(
         "Do.\n\nArgs:\n    layer: `async def layer(x)` gets it\n        and returns `await x`.\n"
         "    other: See `await go()`.\n",
@@ -128,7 +128,7 @@ def test_a_function_that_users_plug_in_stays_asynchronous_in_the_prose_about_it(
     assert "See `go()`" in text
 
 
-def test_an_option_of_the_asynchronous_package_alone_is_left_out_of_signature_and_docstring(tmp_path: Path) -> None:
+def test_an_option_of_launch_async_alone_is_omitted_from_signature_and_docstring(tmp_path: Path) -> None:
     facade = package(
         tmp_path,
         "class Thing:\n"

@@ -41,7 +41,7 @@ def wait_until(true: Callable[[], object]) -> None:
     raise AssertionError("it never was")
 
 
-def test_lines_come_and_leaving_closes_the_connection(
+def test_lines_arrive_and_leaving_closes_the_connection(
     launch: LaunchClient, emulator: LaunchEmulator, ref: DeploymentRef
 ) -> None:
     def write() -> None:

@@ -1,4 +1,4 @@
-"""A name in place of a UID is refused before a request, with the call that returns the UID."""
+"""A name instead of a UID is refused before a request, and the error names the call that returns the UID."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ BY_ENVIRONMENT: dict[str, Callable[[LaunchClient, str], object]] = {
     [pytest.param(call, "launch.find('shop')", id=name) for name, call in BY_PROJECT.items()]
     + [pytest.param(call, "launch.find(project, 'shop')", id=name) for name, call in BY_ENVIRONMENT.items()],
 )
-def test_a_name_in_place_of_a_uid_names_the_call_that_finds_it(
+def test_a_name_instead_of_a_uid_is_refused_with_the_call_that_finds_the_uid(
     sync_launch_client: LaunchClient,
     launch_emulator: LaunchEmulator,
     call: Callable[[LaunchClient, str], object],

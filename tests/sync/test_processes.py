@@ -1,4 +1,4 @@
-"""launch_sync in whole programs: how they end, fork and are interrupted, and that they do so in silence."""
+"""Whole programs with `launch_sync`: they end, fork and are interrupted without unexpected output."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def emulator(folder: Path) -> Iterator[LaunchEmulator]:
-    """A service with one project, `first`, whose builds take an hour."""
+    """An emulator with one project, `first`, whose builds take an hour."""
     with (
         LaunchEmulator(rate_limit=None, build_seconds=3600.0) as emulator,
         plain_client_of(emulator) as launch,
@@ -54,7 +54,7 @@ class Program:
         )
 
     def end(self) -> tuple[int, list[str], str]:
-        """Wait for the end; return the exit code, the lines it wrote, and what it complained about."""
+        """Wait for the end. Return the exit code, the lines of standard output, and the text of standard error."""
         out, complaints = self.process.communicate(timeout=30)
         return self.process.returncode, out.splitlines(), complaints
 
@@ -70,7 +70,7 @@ def test_a_client_that_is_never_closed_gives_one_warning_that_names_its_line(emu
     assert "nclosed" not in complaints
 
 
-def test_a_program_ends_in_silence_while_a_call_runs_in_a_daemon_thread_and_later_calls_are_refused(
+def test_a_program_ends_silently_during_a_call_in_a_daemon_thread_and_refuses_later_calls(
     emulator: LaunchEmulator, folder: Path
 ) -> None:
     assert Program(emulator, "exit_during_a_call", folder).end() == (0, ["leaving", "ClosedError"], "")
@@ -78,7 +78,7 @@ def test_a_program_ends_in_silence_while_a_call_runs_in_a_daemon_thread_and_late
 
 @pytest.fixture(scope="module")
 def said(emulator: LaunchEmulator, folder: Path) -> dict[str, str]:
-    """What a program says that uses a client in every way but forks and signals."""
+    """Return the output of a program that uses a client in every way except forks and signals."""
     code, lines, complaints = Program(emulator, "in_one_process", folder).end()
     assert (code, complaints) == (0, "")
     return dict(line.split(": ", 1) for line in lines)
@@ -96,7 +96,7 @@ def test_32_threads_use_one_client(said: dict[str, str]) -> None:
     assert said["threads"] == "64"
 
 
-def test_a_log_that_is_left_early_leaves_nothing_running(said: dict[str, str]) -> None:
+def test_leaving_a_log_early_stops_its_task(said: dict[str, str]) -> None:
     assert said["line"] == "LogLine"
     assert said["early"] == "0 True"
 
@@ -111,7 +111,7 @@ def test_a_closed_client_refuses_to_call(said: dict[str, str]) -> None:
 
 @pytest.fixture(scope="module")
 def interrupted(emulator: LaunchEmulator, folder: Path) -> dict[str, str]:
-    """What a program says after Ctrl-C: the first one comes from here, as from a terminal."""
+    """Return the output of a program after Ctrl-C. The test presses the first Ctrl-C, as from a terminal."""
     program = Program(emulator, "interrupted", folder)
     assert program.process.stdout is not None
     assert program.process.stdout.readline() == "started\n"
@@ -135,7 +135,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_clean_up(interrupted: dict[str, s
 
 @pytest.fixture(scope="module")
 def forked(emulator: LaunchEmulator) -> list[str]:
-    """What a program and its children say, one fork after the other."""
+    """Return the output of a program and its children, one fork after the other."""
     code, lines, complaints = Program(emulator, "forks").end()
     assert (code, complaints) == (0, "")
     return [line.partition(" [")[0] for line in lines]
@@ -146,11 +146,11 @@ def test_parent_and_child_both_use_a_client_after_a_fork(forked: list[str], when
     assert [line for line in forked if line.startswith(when)] == [f"{when}: child", f"{when}: parent"]
 
 
-def test_a_child_that_uses_nothing_takes_nothing_from_its_parent(forked: list[str]) -> None:
+def test_a_child_that_makes_no_calls_does_not_affect_its_parent(forked: list[str]) -> None:
     assert "unused: parent" in forked
 
 
-def test_forks_while_threads_call_harm_neither_side(forked: list[str]) -> None:
+def test_forks_during_calls_of_threads_affect_no_process(forked: list[str]) -> None:
     assert "during: parent goes on" in forked
 
 
@@ -183,7 +183,7 @@ def test_workers_of_gunicorn_use_a_client_that_their_master_has_used(emulator: L
     assert [line for line in log if "INFO" not in line] == []
 
 
-def test_processes_of_every_start_method_use_clients_of_their_own(emulator: LaunchEmulator) -> None:
+def test_processes_of_every_start_method_use_separate_clients(emulator: LaunchEmulator) -> None:
     code, lines, complaints = Program(emulator, "processes").end()
     assert (code, complaints) == (0, "")
     assert [line.partition(" ")[0] for line in lines] == ["spawn", "forkserver", "fork", "parent"]

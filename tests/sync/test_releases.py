@@ -1,4 +1,4 @@
-"""Releases and previews without asyncio: checks run while the caller waits, a plain function in a thread of its own."""
+"""Releases and previews without asyncio: checks run while the caller waits, and a plain function runs in a thread."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def site(folder: Path, word: str) -> Path:
     return made
 
 
-def test_a_function_checks_in_a_thread_and_may_ask_launch_itself(launch: LaunchClient, tmp_path: Path) -> None:
+def test_a_function_checks_in_a_thread_and_may_use_the_client(launch: LaunchClient, tmp_path: Path) -> None:
     made = launch.create_site("night-sky", site(tmp_path, "good"))
     uids, threads = (made.project.uid, made.environment.uid), set[str]()
 
@@ -48,7 +48,7 @@ def test_a_function_checks_in_a_thread_and_may_ask_launch_itself(launch: LaunchC
     assert threading.current_thread().name not in threads
 
 
-def test_a_bad_release_is_put_back_and_told_again(launch: LaunchClient, tmp_path: Path) -> None:
+def test_a_bad_release_is_restored_and_the_error_is_repeated(launch: LaunchClient, tmp_path: Path) -> None:
     made = launch.create_site("night-sky", site(tmp_path, "good"))
     uids, journal = (made.project.uid, made.environment.uid), tmp_path / "release.journal"
 
@@ -60,7 +60,7 @@ def test_a_bad_release_is_put_back_and_told_again(launch: LaunchClient, tmp_path
         launch.resume_release(journal)
 
 
-def test_it_is_restored_and_promoted(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+def test_a_deployment_is_restored_and_promoted(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     project = emulator.add_project("shop", environments=["staging", "production"], git=True)
     staging, production = project.environments
     for commit in ("a" * 40, "b" * 40):
@@ -72,7 +72,7 @@ def test_it_is_restored_and_promoted(launch: LaunchClient, emulator: LaunchEmula
     assert promoted.commit_hash == restored.commit_hash == "a" * 40
 
 
-def test_previews_come_and_go(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+def test_previews_are_created_and_deleted(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     project = emulator.add_project("shop", git=True)
 
     preview = launch.previews.create(project.uid, branch="moon", ttl=3600)

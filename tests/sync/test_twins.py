@@ -1,4 +1,4 @@
-"""Nothing asynchronous that is public lacks its synchronous twin, and the signatures agree; seen by reflection."""
+"""Every public asynchronous name has a synchronous twin with the same signature, as reflection shows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def asynchronous_members(owner: type) -> list[str]:
 
 
 def pairs() -> Iterator[tuple[str, Callable[..., object], Callable[..., object] | None]]:
-    """Give every public asynchronous function and method with its twin, or None where it is missing."""
+    """Yield every public asynchronous function and method with its twin, or None if the twin is missing."""
     for module in public_modules():
         for name in getattr(module, "__all__", ()):
             value = getattr(module, name)
@@ -70,7 +70,7 @@ PAIRS = {name: (original, twin) for name, original, twin in pairs()}
 
 
 def synchronous(hint: object) -> str:
-    """Return a type as text, without modules, and with the synchronous name of what is asynchronous."""
+    """Return a type as text, without modules and with the synchronous names."""
     text = hint.__qualname__ if isinstance(hint, type) and not get_args(hint) else str(hint)
     text = re.sub(r"[\w.]+\.(?=\w)", "", text)
     return re.sub(r"\b(Abstract)?Async(?=Iterator|Iterable|Generator|ContextManager)", r"\1", text)
@@ -78,7 +78,7 @@ def synchronous(hint: object) -> str:
 
 def described(function: Callable[..., object]) -> list[object]:
     package = launch_sync if function.__module__.startswith("launch_sync") else launch_async
-    # The client imports its workflows when they are used; their names are those that users know.
+    # The client imports its workflows on use, so compare the names that users know.
     parts = ("archive", "deploy", "resources")
     doors = (package, *(importlib.import_module(f"{package.__name__}.{part}") for part in parts))
     known = {name: getattr(door, name) for door in doors for name in door.__all__}
@@ -91,12 +91,12 @@ def described(function: Callable[..., object]) -> list[object]:
     return [*parameters, synchronous(hints.get("return"))]
 
 
-def test_there_are_twins_to_compare() -> None:
+def test_the_comparison_finds_twins() -> None:
     assert {"launch_async.LaunchClient.deploy", "launch_async.emulator.LaunchEmulator.__aenter__"} <= PAIRS.keys()
 
 
 @pytest.mark.parametrize("name", sorted(PAIRS))
-def test_the_twin_is_plain_and_takes_and_returns_the_same(name: str) -> None:
+def test_the_twin_is_synchronous_and_has_the_same_signature(name: str) -> None:
     original, twin = PAIRS[name]
     assert twin is not None, "run `python tools/generate_sync.py`"
     assert not is_asynchronous(twin)
@@ -108,14 +108,14 @@ def gives_items(function: Callable[..., object]) -> bool:
 
 
 class Answer(str):
-    """What the recorder gives; it can be closed, as a client can."""
+    """The answer of the recorder. It can be closed like a client."""
 
     __slots__ = ()
     close = None
 
 
 class Recorder:
-    """Stands for the asynchronous object of a twin, and remembers what the twin asked of it."""
+    """Replace the asynchronous object of a twin, and record the calls of the twin."""
 
     def __init__(self, original: type) -> None:
         self._original = original
@@ -141,7 +141,7 @@ class Recorder:
 
 
 def twin_classes() -> Iterator[tuple[type, type]]:
-    """Give every twin class with its original."""
+    """Yield every twin class with its original."""
     for found in pkgutil.walk_packages(launch_sync.__path__, "launch_sync."):
         if "._" in found.name:
             continue
@@ -160,7 +160,7 @@ MEMBERS = {
 
 
 @pytest.mark.parametrize("key", sorted(MEMBERS))
-def test_the_twin_hands_on_every_argument_to_the_method_of_its_name(key: str) -> None:
+def test_the_twin_passes_every_argument_to_the_method_of_its_name(key: str) -> None:
     twin_class, original, name = MEMBERS[key]
     recorder = Recorder(original)
     twin = twin_class.__new__(twin_class)
@@ -185,9 +185,9 @@ def test_the_twin_hands_on_every_argument_to_the_method_of_its_name(key: str) ->
 
 
 def _argument(annotation: str) -> object:
-    """Return an argument that arrives as it was given, or equal to it where its value is hidden from tracebacks."""
+    """Return an argument that the method gets unchanged, or an equal one if its value is hidden from tracebacks."""
     if "Callable" in annotation:
-        # A callback is wrapped on its way; None stays None.
+        # The twin wraps a callback; None stays None.
         return None
     if "Mapping" in annotation:
         return {"NAME": "value"}

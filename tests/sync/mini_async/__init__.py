@@ -1,4 +1,4 @@
-"""A package with every shape that the generator knows."""
+"""A package with every construct that the generator supports."""
 
 from __future__ import annotations
 

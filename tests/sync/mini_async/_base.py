@@ -1,4 +1,4 @@
-"""A base class that is not public, but whose methods are."""
+"""A private base class with public methods."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class Client:
         return Thing(number) if strict or number else None
 
     async def make(self, *numbers: int, on_thing: OnThing | None = None) -> list[Thing]:
-        """Make things, and tell of each."""
+        """Make things, and pass each to the callback."""
         made = [Thing(number) for number in numbers]
         for thing in made:
             await asyncio.sleep(0)

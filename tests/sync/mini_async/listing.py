@@ -12,7 +12,7 @@ C = TypeVar("C", bound=type)
 
 
 def labelled(words: str) -> Callable[[C], C]:
-    """Make a class say how it is read."""
+    """Return a decorator that sets the label of a class."""
 
     def decorated(kind: C) -> C:
         kind.words = words  # type: ignore[attr-defined]

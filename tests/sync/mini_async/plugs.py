@@ -1,4 +1,4 @@
-"""What a user plugs in; it runs on the loop, and is shared although it is asynchronous."""
+"""Objects that a user passes. They run on the loop, and both packages share them although they are asynchronous."""
 
 from __future__ import annotations
 

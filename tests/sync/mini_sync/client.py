@@ -165,7 +165,7 @@ class Client:
         return _bridge.run(self._async.find(number, strict=strict))
 
     def make(self, *numbers: int, on_thing: OnThing | None = None) -> list[Thing]:
-        """Make things, and tell of each."""
+        """Make things, and pass each to the callback."""
         return _bridge.run(self._async.make(*numbers, on_thing=_bridge.delivered(on_thing)))
 
     def put_on(self, shelf: Shelf | None, thing: Thing) -> int:
