@@ -35,6 +35,7 @@ from launch_async.http import Request, Response
 from launch_async.rate_limit import UnlimitedRateLimiter
 from launch_async.settings import REGIONS, region_advice, resolve_app_url
 from tests.support.gates import needs_ipv6
+from tests.support.passing_time import let_pass
 
 DENIED = Response(401, {}, b'{"error_message": "The access token is invalid", "error_code": 105}')
 
@@ -174,6 +175,7 @@ async def test_only_the_options_that_are_given_change(emulator: LaunchEmulator) 
 
     async def layer(request: Request, send: Any) -> Response:
         started.append("layer")
+        let_pass(60.0)
         return await send(request)  # type: ignore[no-any-return]
 
     emulator.faults.add("delay", operation="getCacheRevalidationUsage", delay=3.0)
@@ -181,7 +183,7 @@ async def test_only_the_options_that_are_given_change(emulator: LaunchEmulator) 
         AccessToken(emulator.access_token), base_url=emulator.url, hooks=Watching(), middleware=[layer]
     ) as launch:
         with pytest.raises(DeadlineExceeded):
-            await launch.with_options(timeout=0.05).request("GET", "/usage-analytics/revalidate-cdn-cache")
+            await launch.with_options(timeout=30.0).request("GET", "/usage-analytics/revalidate-cdn-cache")
         quiet = launch.with_options(hooks=None, middleware=())
         _ = [project async for project in quiet.projects.list()]
 

@@ -76,7 +76,7 @@ class Budget(RuleBasedStateMachine):
         timeout=st.none() | st.integers(0, 30),
         many=st.integers(1, 4),
     )
-    def come(self, side: int, priority: Priority, timeout: int | None, many: int) -> None:
+    def start_callers(self, side: int, priority: Priority, timeout: int | None, many: int) -> None:
         loop = self.loops[side]
         for _ in range(many):
             caller = Caller(loop, priority, len(self.callers))
@@ -100,7 +100,7 @@ class Budget(RuleBasedStateMachine):
 
     @precondition(lambda self: self._waiting())
     @rule(which=st.integers(0, 100), tenths=st.integers(1, 15))
-    def cancel_in_the_moment_of_being_served(self, which: int, tenths: int) -> None:
+    def cancel_while_being_served(self, which: int, tenths: int) -> None:
         # Time has passed, and its loop has not run yet. A slot that it receives now goes to a caller that leaves.
         waiting = self._waiting()
         self.clock.now += tenths * TENTH
@@ -110,9 +110,9 @@ class Budget(RuleBasedStateMachine):
         self._settle()
 
     @precondition(lambda self: self.out)
-    @rule(which=st.integers(0, 100), fate=st.sampled_from(["accepted", "accepted", "accepted", "lost", "refused"]))
-    def answer(self, which: int, fate: str) -> None:
-        self._answer(self.out.pop(which % len(self.out)), fate)
+    @rule(which=st.integers(0, 100), outcome=st.sampled_from(["accepted", "accepted", "accepted", "lost", "refused"]))
+    def answer(self, which: int, outcome: str) -> None:
+        self._answer(self.out.pop(which % len(self.out)), outcome)
 
     @precondition(lambda self: self.out)
     @rule(retry_after=st.none() | st.integers(-5, 40))
@@ -135,7 +135,7 @@ class Budget(RuleBasedStateMachine):
         self.out.pop(which % len(self.out)).permit = None
 
     @rule(side=st.integers(0, 1))
-    def die(self, side: int) -> None:
+    def close_loop(self, side: int) -> None:
         dying = self.loops[side]
         for caller in self._waiting():
             if caller.loop is dying:
@@ -145,16 +145,16 @@ class Budget(RuleBasedStateMachine):
         self.loops[side] = SharedTimeLoop(self.clock)
 
     @invariant()
-    def never_more_than_the_plan_in_any_second(self) -> None:
+    def requests_never_exceed_the_plan(self) -> None:
         times = sorted(caller.left_at for caller in self.left)
         assert all(later - earlier >= 1.0 - 1e-9 for earlier, later in zip(times, times[REQUESTS:], strict=False))
 
     @invariant()
-    def who_left_was_counted_and_nobody_else(self) -> None:
+    def only_sent_requests_are_counted(self) -> None:
         assert self._status().sent - len(self.limiter._granted) == len(self.left)
 
     @invariant()
-    def first_come_first_served_inside_each_priority_of_a_loop(self) -> None:
+    def requests_leave_by_arrival_within_each_priority_of_a_loop(self) -> None:
         for priority in Priority:
             for loop in self.loops:
                 numbers = [one.number for one in self.left if one.priority == priority and one.loop is loop]
@@ -173,7 +173,7 @@ class Budget(RuleBasedStateMachine):
         assert self._waiting() == []
         self.clock.now += LONG_ENOUGH
         assert sum(self._status().queued.values()) == 0
-        self.come(0, Priority.INTERACTIVE, 0, REQUESTS)
+        self.start_callers(0, Priority.INTERACTIVE, 0, REQUESTS)
         served = [caller for caller in self.callers[-REQUESTS:] if caller.left_at == self.clock.now]
         assert len(served) == REQUESTS
         for loop in self.loops:
@@ -186,9 +186,9 @@ class Budget(RuleBasedStateMachine):
         caller.task.cancel()
         self.cancelled.add(caller)
 
-    def _answer(self, caller: Caller, fate: str, retry_after: float | None = None) -> None:
+    def _answer(self, caller: Caller, outcome: str, retry_after: float | None = None) -> None:
         caller.permit.answered(
-            Answer(self.clock.now, lost=fate == "lost", refused=fate == "refused", retry_after=retry_after)
+            Answer(self.clock.now, lost=outcome == "lost", refused=outcome == "refused", retry_after=retry_after)
         )
         self._settle()
 

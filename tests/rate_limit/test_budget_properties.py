@@ -58,7 +58,7 @@ class Run:
 
 @settings(max_examples=60)
 @given(CALLERS, st.integers(1, 5))
-def test_capacity_is_neither_lost_nor_invented_and_order_is_kept(callers, requests):
+def test_capacity_is_not_lost_or_exceeded_and_order_is_kept(callers, requests):
     limiter = LocalRateLimiter(RateLimit(requests))
     ran = Run(limiter)
     status = run(ran.all(callers))
@@ -74,7 +74,7 @@ def test_capacity_is_neither_lost_nor_invented_and_order_is_kept(callers, reques
 
 @settings(max_examples=60)
 @given(CALLERS, st.integers(1, 5))
-def test_afterwards_the_whole_budget_is_there_again(callers, requests):
+def test_the_whole_budget_is_available_afterwards(callers, requests):
     limiter = LocalRateLimiter(RateLimit(requests))
     ran = Run(limiter)
 
@@ -88,7 +88,7 @@ def test_afterwards_the_whole_budget_is_there_again(callers, requests):
 
 @settings(max_examples=40)
 @given(st.integers(0, 12), st.integers(1, 4), st.integers(0, 15))
-def test_a_loop_that_dies_takes_nothing_with_it(doomed, requests, lives_for):
+def test_a_closed_loop_loses_no_capacity(doomed, requests, lives_for):
     limiter = LocalRateLimiter(RateLimit(requests))
     dying = VirtualTimeLoop()
     waiting = [dying.create_task(limiter.acquire()) for _ in range(doomed)]

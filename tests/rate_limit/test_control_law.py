@@ -21,7 +21,7 @@ PLAN = RateLimit(10)
 
 
 @pytest.mark.parametrize("server", ["sliding", "fixed", "bucket"])
-def test_two_programs_that_use_all_they_get_come_to_equal_shares_with_few_refusals(server: str) -> None:
+def test_two_saturated_programs_reach_equal_shares_with_few_refusals(server: str) -> None:
     programs = saturating(server, "local", starts=[0, 0], until=60, seed=1)
 
     assert min(one.accepted(30, 60) for one in programs) >= 3.5
@@ -29,7 +29,7 @@ def test_two_programs_that_use_all_they_get_come_to_equal_shares_with_few_refusa
 
 
 @pytest.mark.parametrize("network", ["local", "lan"])
-def test_a_newcomer_gets_its_share_from_a_program_that_has_everything(network: str) -> None:
+def test_a_new_program_gets_its_share_from_a_program_with_the_whole_budget(network: str) -> None:
     programs = saturating("sliding", network, starts=[0, 20], until=70, seed=1)
 
     assert programs[1].accepted(25, 40) >= 2.5
@@ -37,7 +37,7 @@ def test_a_newcomer_gets_its_share_from_a_program_that_has_everything(network: s
     assert refused(programs, 50, 70) <= 0.05
 
 
-def test_twenty_five_programs_share_one_budget_with_less_than_a_slot_each() -> None:
+def test_twenty_five_programs_share_a_budget_of_ten() -> None:
     programs = saturating("fixed", "lan", starts=[0] * 25, until=150, seed=1, callers=2)
 
     shares = [one.accepted(60, 150) for one in programs]
@@ -46,7 +46,7 @@ def test_twenty_five_programs_share_one_budget_with_less_than_a_slot_each() -> N
     assert refused(programs, 60, 150) <= 0.2
 
 
-def test_a_foreign_program_at_half_of_the_budget_is_hardly_ever_refused() -> None:
+def test_a_foreign_program_at_half_of_the_budget_is_rarely_refused() -> None:
     ours, theirs = next_to_another_program("sliding", "lan", rate=5, steady=True, between=(20, 80), until=120, seed=1)
 
     assert refused([theirs], 25, 80) <= 0.08
@@ -63,7 +63,7 @@ def test_single_refusals_in_an_idle_program_cost_nothing_later() -> None:
     assert account.accepted(15, 30) >= 9.5
 
 
-def test_single_refusals_in_a_busy_program_are_made_good_within_half_a_minute() -> None:
+def test_a_busy_program_recovers_from_single_refusals_within_half_a_minute() -> None:
     account = after_spurious_refusals(
         "sliding", "lan", idle_rate=2, times=[10, 11, 12, 13], busy_from=1, until=50, seed=1
     )
@@ -80,11 +80,11 @@ def test_refusals_of_one_moment_count_once() -> None:
     assert decrease == Decrease(6.0, 5.1)
 
 
-def test_a_refusal_says_nothing_about_a_capacity_that_was_not_used() -> None:
+def test_a_refusal_with_unused_capacity_lowers_nothing() -> None:
     assert after_refusal(NO_DECREASE, PLAN, sent_at=5.0, now=5.1, in_use=4) is NO_DECREASE
 
 
-def test_who_has_more_than_half_gives_back_more() -> None:
+def test_a_program_with_more_than_half_gives_back_more() -> None:
     left = [
         after_refusal(Decrease(low, 0.0), PLAN, sent_at=0.5, now=0.5, in_use=low).low / low
         for low in (8.0, 6.0, 4.0, 0.4)
@@ -98,7 +98,7 @@ def test_who_has_more_than_half_gives_back_more() -> None:
     refusals=some.lists(some.tuples(some.floats(0, 100), some.floats(0, 2)), max_size=50),
     later=some.floats(0, 1e6),
 )
-def test_the_capacity_is_positive_never_above_the_plan_and_grows_until_the_next_refusal(
+def test_the_capacity_stays_within_the_plan_and_grows_until_the_next_refusal(
     plan: int, refusals: list[tuple[float, float]], later: float
 ) -> None:
     rate_limit, decrease, now = RateLimit(plan), NO_DECREASE, 0.0

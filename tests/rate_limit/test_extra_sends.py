@@ -12,7 +12,7 @@ def _pacer_with(sends: int) -> Pacer:
     return pacer
 
 
-def test_a_request_that_left_twice_takes_two_slots() -> None:
+def test_a_request_that_was_sent_twice_takes_two_slots() -> None:
     once, twice = _pacer_with(1), _pacer_with(2)
     for pacer in (once, twice):
         pacer.take(0.02)
@@ -22,7 +22,7 @@ def test_a_request_that_left_twice_takes_two_slots() -> None:
     assert (once.sent, twice.sent) == (2, 3)
 
 
-def test_the_extra_slot_is_free_again_like_any_other() -> None:
+def test_the_extra_slot_becomes_free_like_any_other() -> None:
     pacer = _pacer_with(3)
 
     assert pacer.ready_at(0.02) > 1.0

@@ -13,33 +13,33 @@ def queue_of(*priorities: Priority) -> tuple[FairQueue[Waiter], list[Waiter]]:
     return queue, waiters
 
 
-def anybody(_: Waiter) -> bool:
+def any_waiter(_: Waiter) -> bool:
     return True
 
 
-def test_the_more_urgent_goes_first_and_within_a_priority_who_came_first() -> None:
+def test_callers_are_served_by_priority_and_then_by_arrival() -> None:
     queue, (poll, first, second) = queue_of(Priority.POLL, Priority.INTERACTIVE, Priority.INTERACTIVE)
 
-    assert [queue.next(anybody) for _ in range(4)] == [first, second, poll, None]
+    assert [queue.next(any_waiter) for _ in range(4)] == [first, second, poll, None]
 
 
-def test_a_caller_that_comes_back_stands_where_it_stood() -> None:
+def test_a_caller_that_returns_keeps_its_place() -> None:
     queue, (first, second) = queue_of(Priority.WRITE, Priority.WRITE)
-    assert queue.next(anybody) is first
+    assert queue.next(any_waiter) is first
 
     queue.join(first)
 
     assert list(queue) == [first, second]
 
 
-def test_a_caller_that_cannot_use_a_permit_is_passed_over_and_stays() -> None:
+def test_a_caller_that_cannot_use_a_permit_is_skipped_and_stays() -> None:
     queue, (first, second) = queue_of(Priority.WRITE, Priority.WRITE)
 
     assert queue.next(lambda waiter: waiter is not first) is second
     assert list(queue) == [first]
 
 
-def test_a_caller_that_leaves_twice_harms_nobody() -> None:
+def test_a_caller_may_leave_twice() -> None:
     queue, (first, second) = queue_of(Priority.POLL, Priority.POLL)
 
     queue.leave(first)
@@ -49,10 +49,10 @@ def test_a_caller_that_leaves_twice_harms_nobody() -> None:
 
 
 @given(st.lists(st.sampled_from(Priority), min_size=1, max_size=60))
-def test_of_any_ten_turns_one_goes_to_each_priority_that_waits(priorities: list[Priority]) -> None:
+def test_each_waiting_priority_gets_one_of_ten_turns(priorities: list[Priority]) -> None:
     queue, waiters = queue_of(*priorities)
 
-    served = [queue.next(anybody) for _ in waiters]
+    served = [queue.next(any_waiter) for _ in waiters]
 
     for priority in Priority:
         own = [waiter for waiter in waiters if waiter.priority is priority]
@@ -60,7 +60,7 @@ def test_of_any_ten_turns_one_goes_to_each_priority_that_waits(priorities: list[
 
 
 @given(st.lists(st.sampled_from(Priority), max_size=40), st.sampled_from(Priority))
-def test_a_new_caller_is_promised_the_turn_that_it_then_has(priorities: list[Priority], priority: Priority) -> None:
+def test_the_forecast_of_a_new_caller_is_its_actual_turn(priorities: list[Priority], priority: Priority) -> None:
     queue, _ = queue_of(*priorities)
     promised, newcomer = queue.position_of_new(priority), Waiter(priority)
 

@@ -1,4 +1,4 @@
-"""The cost and the answers of a limiter do not depend on the size of its budget."""
+"""The cost and the results of a limiter do not depend on the size of its budget."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ STEPS = some.lists(
 )
 
 
-class Thorough(Pacer):
+class FullScanPacer(Pacer):
     """A pacer that scans every slot each time."""
 
     def ready_at(self, now: float) -> float:
@@ -23,8 +23,8 @@ class Thorough(Pacer):
         return super().ready_at(now)
 
 
-def told(pacer: Pacer, steps: list[tuple[str, float]]) -> list[object]:
-    """Send requests, answer and refuse them, and return all answers of the pacer."""
+def forecasts(pacer: Pacer, steps: list[tuple[str, float]]) -> list[object]:
+    """Take slots, answer and refuse requests, and return the forecasts of the pacer after each step."""
     said: list[object] = []
     now, out = 0.0, list[Slot]()
     for what, later in steps:
@@ -38,12 +38,12 @@ def told(pacer: Pacer, steps: list[tuple[str, float]]) -> list[object]:
 
 
 @given(requests=some.sampled_from([1, 3, 10, 100]), steps=STEPS)
-def test_slots_that_are_not_looked_at_change_no_forecast(requests: int, steps: list[tuple[str, float]]) -> None:
+def test_skipping_slots_changes_no_forecast(requests: int, steps: list[tuple[str, float]]) -> None:
     limit = RateLimit(requests)
-    assert told(Pacer(limit), steps) == told(Thorough(limit), steps)
+    assert forecasts(Pacer(limit), steps) == forecasts(FullScanPacer(limit), steps)
 
 
-def test_who_need_not_wait_is_told_that_there_was_no_wait() -> None:
+def test_a_permit_without_a_wait_reports_no_wait() -> None:
     async def main() -> list[float]:
         limiter = LocalRateLimiter(RateLimit(10))
         return [(await limiter.acquire()).waited for _ in range(11)]
@@ -53,7 +53,7 @@ def test_who_need_not_wait_is_told_that_there_was_no_wait() -> None:
     assert last > 1.0
 
 
-def test_a_budget_without_measure_makes_nobody_wait() -> None:
+def test_a_huge_budget_causes_no_wait() -> None:
     async def main() -> tuple[set[float], float]:
         limiter = LocalRateLimiter(RateLimit(10**12))
         permits = await asyncio.gather(*(limiter.acquire() for _ in range(2000)))

@@ -28,7 +28,7 @@ def most_in_any_period(times, per=1.0):
     return max(sum(start <= when < start + per for when in times) for start in times)
 
 
-def test_the_first_ten_leave_at_once_and_the_eleventh_a_second_later():
+def test_ten_requests_leave_immediately_and_the_eleventh_a_second_later():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
         await asyncio.gather(*(send(limiter, served, i) for i in range(11)))
@@ -50,7 +50,7 @@ def test_a_request_without_an_answer_still_frees_its_slot():
     assert run(main()) == pytest.approx(4.0)
 
 
-def test_a_burst_that_the_bucket_holds_up_wastes_no_token():
+def test_a_burst_that_the_bucket_delays_wastes_no_token():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
         await asyncio.gather(*(send(limiter, served, i) for i in range(10)))
@@ -63,7 +63,7 @@ def test_a_burst_that_the_bucket_holds_up_wastes_no_token():
     assert served[-1][1] == pytest.approx(1.0)
 
 
-def test_preference_is_by_priority_and_first_come_first_served_inside_each():
+def test_requests_are_served_by_priority_and_then_by_arrival():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(2)), []
         await asyncio.gather(send(limiter, served, "a"), send(limiter, served, "b"))
@@ -84,7 +84,7 @@ def test_preference_is_by_priority_and_first_come_first_served_inside_each():
     assert names(run(main())) == ["call 1", "call 2", "write 1", "write 2", "poll 1", "poll 2"]
 
 
-def test_a_poll_is_one_of_any_ten_requests_however_many_calls_wait():
+def test_one_of_ten_requests_is_a_poll_although_many_calls_wait():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(5)), []
         calls = [send(limiter, served, "call") for _ in range(60)]
@@ -113,7 +113,7 @@ def test_a_cancelled_waiter_gives_its_place_back():
     assert status.sent == 2
 
 
-def test_a_waiter_cancelled_in_the_moment_of_being_served_gives_its_slot_to_the_next():
+def test_a_waiter_that_is_cancelled_while_it_is_served_passes_its_slot_on():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(2)), []
         first, second = await limiter.acquire(), await limiter.acquire()
@@ -132,7 +132,7 @@ def test_a_waiter_cancelled_in_the_moment_of_being_served_gives_its_slot_to_the_
     assert sent == 3
 
 
-def test_a_deadline_that_cannot_be_met_is_refused_at_once_and_spends_nothing():
+def test_an_impossible_deadline_is_refused_immediately_and_uses_no_slot():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
         waiting = [asyncio.create_task(send(limiter, served, i)) for i in range(30)]
@@ -196,7 +196,7 @@ def test_waiters_keep_their_order_over_a_pause_and_leave_one_by_one_after_it():
     assert min(gaps) == pytest.approx(0.1)
 
 
-def test_an_exhausted_budget_that_says_when_it_resets_is_waited_for():
+def test_an_exhausted_budget_is_waited_for_until_its_reset():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
         permit = await limiter.acquire()
@@ -207,7 +207,7 @@ def test_an_exhausted_budget_that_says_when_it_resets_is_waited_for():
     assert run(main()) == pytest.approx(2)
 
 
-def test_an_exhausted_budget_within_the_period_is_no_news():
+def test_a_reset_within_one_period_causes_no_wait():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
         permit = await limiter.acquire()
@@ -218,7 +218,7 @@ def test_an_exhausted_budget_within_the_period_is_no_news():
     assert run(main()) == 0
 
 
-def test_a_refusal_that_only_says_when_the_budget_resets_is_obeyed():
+def test_a_refusal_with_only_a_reset_time_pauses_until_then():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
         permit = await limiter.acquire()
@@ -229,7 +229,7 @@ def test_a_refusal_that_only_says_when_the_budget_resets_is_obeyed():
     assert run(main()) == pytest.approx(1)
 
 
-def test_the_limit_that_the_server_names_is_never_exceeded():
+def test_a_limit_that_the_server_names_is_never_exceeded():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
         permit = await limiter.acquire()
@@ -240,7 +240,7 @@ def test_the_limit_that_the_server_names_is_never_exceeded():
     assert most_in_any_period(run(main())) == 3
 
 
-def test_lost_answers_teach_nothing_and_free_their_slots():
+def test_lost_answers_change_no_limit_and_free_their_slots():
     async def main():
         limiter = LocalRateLimiter(RateLimit(1))
         permit = await limiter.acquire()
@@ -253,7 +253,7 @@ def test_lost_answers_teach_nothing_and_free_their_slots():
     assert refused == 0
 
 
-def test_another_clock_does_not_make_anybody_wait_for_the_old_one():
+def test_a_loop_with_another_clock_causes_no_wait():
     limiter = LocalRateLimiter(RateLimit(1))
 
     async def late():
@@ -267,7 +267,7 @@ def test_another_clock_does_not_make_anybody_wait_for_the_old_one():
     assert run(early()) == 0
 
 
-def test_the_status_tells_rate_queues_and_expected_wait():
+def test_the_status_shows_rate_queues_and_expected_wait():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
         waiting = [asyncio.create_task(send(limiter, served, i)) for i in range(20)]
@@ -284,7 +284,7 @@ def test_the_status_tells_rate_queues_and_expected_wait():
     assert sum(after.queued.values()) == 0
 
 
-def test_a_storm_of_refusals_does_not_send_more_than_the_plan_allows():
+def test_many_refusals_do_not_lead_to_more_requests_than_the_plan_allows():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
         await asyncio.gather(*(send(limiter, served, i, refused=True) for i in range(40)))
@@ -321,6 +321,6 @@ def test_an_unlimited_limiter_never_waits_and_counts():
         (10, "1"),
     ],
 )
-def test_a_rate_limit_that_makes_no_sense_is_refused(requests, per):
+def test_an_invalid_rate_limit_is_refused(requests, per):
     with pytest.raises(InvalidArgumentError):
         RateLimit(requests, per=per)

@@ -23,7 +23,7 @@ def within_the_bound(times, rate_limit):
 
 
 @pytest.mark.parametrize("back", [1.5, 30.0])
-def test_a_clock_that_is_set_back_lets_no_second_burst_through(back):
+def test_a_clock_that_is_set_back_allows_no_second_burst(back):
     async def main():
         loop, limiter, times, rate_limit = asyncio.get_running_loop(), LocalRateLimiter(), [], RateLimit(10)
         true_time = loop.time
@@ -45,7 +45,7 @@ def test_a_clock_that_is_set_back_lets_no_second_burst_through(back):
 
 
 @pytest.mark.parametrize("answered_at", [0.0, 1e9], ids=["long ago", "far ahead"])
-def test_answers_with_wrong_times_let_no_more_through(answered_at):
+def test_answers_with_wrong_times_allow_no_more_requests(answered_at):
     async def main():
         loop, limiter, times = asyncio.get_running_loop(), LocalRateLimiter(), []
 
@@ -62,7 +62,7 @@ def test_answers_with_wrong_times_let_no_more_through(answered_at):
     run(main())
 
 
-def test_a_file_that_is_lost_again_and_again_lets_no_second_burst_through(tmp_path, monkeypatch):
+def test_a_file_that_is_lost_many_times_allows_no_second_burst(tmp_path, monkeypatch):
     runtime = tmp_path / "runtime"
     runtime.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))

@@ -43,7 +43,7 @@ def test_two_loops_in_two_threads_share_one_budget():
     assert most_in_any(0.3, times) <= 10
 
 
-def test_the_waiters_of_a_closed_loop_are_dropped_and_cost_nothing():
+def test_the_waiters_of_a_closed_loop_are_dropped_and_use_no_slot():
     limiter = LocalRateLimiter(RateLimit(2, per=0.2))
     times = []
     dying = asyncio.new_event_loop()
@@ -59,7 +59,7 @@ def test_the_waiters_of_a_closed_loop_are_dropped_and_cost_nothing():
     assert sum(status.queued.values()) <= 4
 
 
-def test_nobody_is_refused_for_the_waiters_of_a_closed_loop():
+def test_the_waiters_of_a_closed_loop_cause_no_refusal():
     limiter = LocalRateLimiter(RateLimit(1))
     dying = VirtualTimeLoop()
     doomed = [dying.create_task(limiter.acquire()) for _ in range(50)]
@@ -78,7 +78,7 @@ def test_nobody_is_refused_for_the_waiters_of_a_closed_loop():
     assert waited < 10
 
 
-def test_a_loop_that_has_stopped_does_not_hold_up_the_others():
+def test_a_stopped_loop_does_not_block_the_others():
     limiter, times = LocalRateLimiter(RateLimit(1, per=0.05)), []
     stopped = asyncio.new_event_loop()
     waiting = [stopped.create_task(send(limiter, times)) for _ in range(10)]
@@ -107,7 +107,7 @@ def test_a_forgotten_waiter_is_dropped_when_its_coroutine_is_collected():
 
 
 @pytest.mark.parametrize("share_budget", ["machine", "process"])
-def test_a_forked_child_starts_with_a_free_lock_and_nobody_waiting(share_budget):
+def test_a_forked_child_starts_with_a_free_lock_and_an_empty_queue(share_budget):
     limiter = shared_limiter(f"{share_budget}.fork.example.com", "blt1", RateLimit(10), share_budget)
     lock = limiter._lock if isinstance(limiter, LocalRateLimiter) else limiter._budget._lock
     held = threading.Event()
@@ -138,7 +138,7 @@ def test_one_organization_at_one_host_has_one_budget():
     assert shared_limiter("two.example.com", "blt1", RateLimit(10)) is not first
 
 
-def test_two_clients_that_disagree_are_warned_and_get_the_lower_figure():
+def test_clients_that_disagree_cause_a_warning_and_get_the_lower_limit():
     first = shared_limiter("three.example.com", "blt1", RateLimit(50))
     with pytest.warns(
         RateLimitMismatchWarning, match=r"50 requests per 1 s \(polls: at most 50%\) and 10 requests per 1 s"
@@ -150,21 +150,21 @@ def test_two_clients_that_disagree_are_warned_and_get_the_lower_figure():
     assert first.rate_limit == RateLimit(10)
 
 
-def test_two_clients_that_disagree_about_polls_get_the_lower_share():
+def test_clients_that_disagree_about_polls_get_the_lower_share():
     first = shared_limiter("seven.example.com", "blt1", RateLimit(10, poll_share=0.25))
     with pytest.warns(RateLimitMismatchWarning, match="polls: at most 25%.*polls: at most 50%.*now use.*25%"):
         shared_limiter("seven.example.com", "blt1", RateLimit(10))
     assert first.rate_limit.poll_share == 0.25
 
 
-def test_the_warning_of_a_disagreement_names_the_line_that_asked():
+def test_the_warning_about_a_disagreement_names_the_line_of_the_call():
     shared_limiter("five.example.com", "blt1", RateLimit(50))
     with pytest.warns(RateLimitMismatchWarning) as caught:
         shared_limiter("five.example.com", "blt1", RateLimit(10))
     assert caught[0].filename == __file__
 
 
-def test_clients_that_disagree_are_told_where_the_second_is_made():
+def test_the_warning_about_two_clients_names_the_line_of_the_second():
     def client(requests):
         return LaunchClient(Authtoken("token"), organization_uid="blt00000000000000d1", rate_limit=RateLimit(requests))
 
@@ -176,7 +176,7 @@ def test_clients_that_disagree_are_told_where_the_second_is_made():
     assert generous.budget.rate == careful.budget.rate <= 10
 
 
-def test_sync_clients_that_disagree_are_told_where_the_second_is_made():
+def test_the_warning_about_two_sync_clients_names_the_line_of_the_second():
     def client(requests):
         return launch_sync.LaunchClient(
             Authtoken("token"), organization_uid="blt00000000000000d2", rate_limit=RateLimit(requests)
@@ -188,7 +188,7 @@ def test_sync_clients_that_disagree_are_told_where_the_second_is_made():
     assert [warning.filename for warning in caught] == [__file__]
 
 
-def test_a_lower_figure_is_kept_by_whoever_waits_already():
+def test_requests_that_already_wait_follow_a_lowered_limit():
     async def main():
         limiter, times = LocalRateLimiter(RateLimit(20)), []
         waiting = [asyncio.create_task(send(limiter, times)) for _ in range(60)]
@@ -200,14 +200,14 @@ def test_a_lower_figure_is_kept_by_whoever_waits_already():
     assert most_in_any(1.0, run(main())) <= 5
 
 
-def test_asking_again_makes_no_second_limiter():
+def test_a_second_request_for_a_limiter_returns_the_first():
     shared_limiter("six.example.com", "blt1", RateLimit(10))
     known = len(local._limiters)
     shared_limiter("six.example.com", "blt1", RateLimit(10))
     assert len(local._limiters) == known
 
 
-def test_the_registry_makes_one_limiter_for_threads_that_ask_at_once():
+def test_the_registry_creates_one_limiter_for_simultaneous_threads():
     found = []
     start = threading.Barrier(8)
 

@@ -64,7 +64,7 @@ async def burst(budget, requests, times=None):
     await asyncio.gather(*(send(budget, times) for _ in range(requests)))
 
 
-def test_the_file_is_the_users_alone_and_its_name_tells_nothing():
+def test_only_the_user_can_read_the_file_and_its_name_reveals_nothing():
     asyncio.run(send(limiter()))
 
     assert stat.S_IMODE(file().stat().st_mode) == 0o600
@@ -73,7 +73,7 @@ def test_the_file_is_the_users_alone_and_its_name_tells_nothing():
     assert HOST not in str(file())
 
 
-def test_without_a_runtime_folder_the_users_cache_is_taken(monkeypatch, tmp_path):
+def test_without_a_runtime_folder_the_cache_of_the_user_is_used(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/proc")  # exists, and belongs to another user
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -84,7 +84,7 @@ def test_without_a_runtime_folder_the_users_cache_is_taken(monkeypatch, tmp_path
     assert file().is_relative_to(tmp_path / "home")
 
 
-def test_threads_and_loops_and_limiters_keep_to_one_budget():
+def test_threads_loops_and_limiters_share_one_budget():
     times = []
     threads = [threading.Thread(target=asyncio.run, args=(burst(limiter(), 8, times),)) for _ in range(3)]
     for thread in threads:
@@ -120,7 +120,7 @@ def child(requests, seconds=0.001):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
-def test_processes_keep_to_one_budget():
+def test_processes_share_one_budget():
     children = [child(10) for _ in range(2)]
 
     times = [float(line) for one in children for line in one.communicate()[0].splitlines()]
@@ -129,7 +129,7 @@ def test_processes_keep_to_one_budget():
     assert most_in_any(0.2, times) <= 5
 
 
-def test_one_script_after_the_other_keeps_to_one_budget():
+def test_consecutive_scripts_share_one_budget():
     times = []
     for _ in range(2):
         asyncio.run(burst(limiter(), 5, times))
@@ -137,7 +137,7 @@ def test_one_script_after_the_other_keeps_to_one_budget():
     assert most_in_any(0.2, times) <= 5
 
 
-def test_the_permits_of_a_killed_process_come_back():
+def test_the_permits_of_a_killed_process_become_free():
     with child(5, seconds=60) as one:
         for _ in range(5):
             one.stdout.readline()
@@ -174,7 +174,7 @@ def test_a_forked_child_shares_the_budget_and_not_the_open_file():
 @pytest.mark.parametrize(
     "content", [b"x", b"\0" * 500, b"CSLB\0\0\0\0" + b"\0" * 300], ids=["short", "zeros", "version"]
 )
-def test_what_is_damaged_or_of_another_version_is_made_again_and_counts_as_spent(content):
+def test_a_damaged_or_incompatible_file_is_replaced_and_counts_as_used(content):
     file().parent.mkdir(parents=True)
     file().write_bytes(content)
     os.utime(file())
@@ -186,7 +186,7 @@ def test_what_is_damaged_or_of_another_version_is_made_again_and_counts_as_spent
     assert unpack(file().read_bytes()) is not None
 
 
-def test_a_state_stands_in_the_file_as_it_was():
+def test_a_state_is_read_from_the_file_unchanged():
     state = BudgetState.begin(17.5)
     state.frees = array("d", [18.0, 18.5])
     state.out = {3: SlotOut(17.0, 19.0)}
@@ -220,7 +220,7 @@ async def send_in_turn(budget, requests):
         (await budget.acquire()).answered(Answer(asyncio.get_running_loop().time()))
 
 
-def test_a_store_that_forgets_nothing_is_told_each_report_once():
+def test_a_reliable_store_gets_each_report_once():
     reports = ReportBuffer(1.0, 2.0, repeats=False)
     reports.answered(Grant(number=1, not_before=0.0, not_after=1.0), Answer(0.5))
 
@@ -228,7 +228,7 @@ def test_a_store_that_forgets_nothing_is_told_each_report_once():
     assert reports.take(0.8).repeated == ()
 
 
-def test_the_file_goes_with_the_last_one_that_leaves():
+def test_the_last_process_deletes_the_file():
     async def main():
         await send(limiter())
         await asyncio.sleep(0.3)
@@ -238,7 +238,7 @@ def test_the_file_goes_with_the_last_one_that_leaves():
     assert not file().exists()
 
 
-def test_a_file_that_still_counts_stays_and_is_swept_by_the_next_one(monkeypatch):
+def test_a_file_that_still_counts_stays_until_the_next_process_deletes_it(monkeypatch):
     asyncio.run(send(limiter()))
     assert file().exists()
 
@@ -250,7 +250,7 @@ def test_a_file_that_still_counts_stays_and_is_swept_by_the_next_one(monkeypatch
     assert not file().exists()
 
 
-def test_a_file_that_was_removed_meanwhile_is_made_again():
+def test_a_file_that_was_deleted_is_created_again():
     async def main():
         budget, times = limiter(), []
         await burst(budget, 5, times)
@@ -262,7 +262,7 @@ def test_a_file_that_was_removed_meanwhile_is_made_again():
     assert file().exists()
 
 
-def test_a_clock_that_was_set_back_keeps_every_distance():
+def test_a_clock_that_was_set_back_keeps_every_interval():
     state = BudgetState.begin(5000.0)
     state.frees = array("d", [5000.9])
     file().parent.mkdir(parents=True)
@@ -274,7 +274,7 @@ def test_a_clock_that_was_set_back_keeps_every_distance():
 
 
 @pytest.mark.parametrize("kind", ["link", "file", "not ours", "unwritable"])
-def test_what_somebody_else_could_have_prepared_is_not_used(kind, runtime, tmp_path, monkeypatch, caplog):
+def test_a_file_that_another_user_could_have_prepared_is_not_used(kind, runtime, tmp_path, monkeypatch, caplog):
     folder = runtime / "contentstack-launch"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -301,7 +301,7 @@ def test_what_somebody_else_could_have_prepared_is_not_used(kind, runtime, tmp_p
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path, caplog):
+def test_a_link_instead_of_the_file_is_not_followed(tmp_path, caplog):
     victim = tmp_path / "victim"
     victim.write_text("precious")
     file().parent.mkdir(parents=True)
@@ -313,7 +313,7 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path, caplog):
     assert len(caplog.records) == 1
 
 
-def test_a_full_disk_falls_back_to_the_process_while_callers_wait(caplog):
+def test_with_a_full_disk_waiting_callers_use_a_budget_of_the_process(caplog):
     code = """
 import asyncio, logging, resource
 logging.basicConfig(format="%(name)s %(message)s")
@@ -338,7 +338,7 @@ asyncio.run(main())
     assert "launch_async.rate_limit.machine The processes on this machine cannot share" in program.stderr
 
 
-def test_a_file_that_a_stopped_process_has_locked_falls_back_to_the_process(caplog):
+def test_with_a_locked_file_callers_use_a_budget_of_the_process(caplog):
     async def main():
         budget = limiter()
         await send(budget)
@@ -352,7 +352,7 @@ def test_a_file_that_a_stopped_process_has_locked_falls_back_to_the_process(capl
     assert "locked" in caplog.text
 
 
-def test_a_loop_of_uvloop_shares_it_too():
+def test_a_loop_of_uvloop_shares_the_budget():
     uvloop = pytest.importorskip("uvloop")
     budget, times = limiter(), []
 
@@ -365,7 +365,7 @@ def test_a_loop_of_uvloop_shares_it_too():
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_loop_that_is_closed_without_a_word_leaves_no_file_open_and_complains_about_nothing(caplog):
+def test_a_loop_that_is_closed_early_leaves_no_open_file_and_no_warning(caplog):
     descriptors = Path("/proc/self/fd")
 
     def open_files():
@@ -393,12 +393,12 @@ def client(**options):
     return LaunchClient(Authtoken("token"), organization_uid=ORGANIZATION, **options)
 
 
-def test_a_client_shares_the_machines_budget_unless_told_otherwise():
+def test_a_client_shares_the_budget_of_the_machine_by_default():
     assert isinstance(client(region="eu")._pipeline.limiter, MachineRateLimiter)
     assert isinstance(client(region="au", share_budget="process")._pipeline.limiter, LocalRateLimiter)
 
 
-def test_clients_that_disagree_about_who_shares_the_budget_are_told():
+def test_clients_that_disagree_about_the_scope_of_the_budget_cause_a_warning():
     first = client(region="gcp-na", share_budget="process")
 
     with pytest.warns(RateLimitMismatchWarning, match="Both use share_budget='process'") as caught:
@@ -408,7 +408,7 @@ def test_clients_that_disagree_about_who_shares_the_budget_are_told():
     assert caught[0].filename == __file__
 
 
-def test_the_environment_says_who_shares_the_budget(monkeypatch):
+def test_an_environment_variable_sets_the_scope_of_the_budget(monkeypatch):
     monkeypatch.setenv("CONTENTSTACK_LAUNCH_SHARE_BUDGET", "process")
     monkeypatch.setenv("CONTENTSTACK_AUTHTOKEN", "token")
     monkeypatch.setenv("CONTENTSTACK_ORGANIZATION_UID", ORGANIZATION)
@@ -421,9 +421,9 @@ def test_the_environment_says_who_shares_the_budget(monkeypatch):
     assert isinstance(given._pipeline.limiter, MachineRateLimiter)
 
 
-def test_who_else_shares_a_budget_is_refused_with_what_there_is(monkeypatch):
-    with pytest.raises(ConfigurationError, match="must be 'machine' or 'process', not 'nobody'"):
-        client(share_budget="nobody")
-    monkeypatch.setenv("CONTENTSTACK_LAUNCH_SHARE_BUDGET", "everybody")
-    with pytest.raises(ConfigurationError, match=r"CONTENTSTACK_LAUNCH_SHARE_BUDGET.*not 'everybody'"):
+def test_an_unknown_scope_is_refused_with_the_valid_scopes(monkeypatch):
+    with pytest.raises(ConfigurationError, match="must be 'machine' or 'process', not 'cluster'"):
+        client(share_budget="cluster")
+    monkeypatch.setenv("CONTENTSTACK_LAUNCH_SHARE_BUDGET", "all")
+    with pytest.raises(ConfigurationError, match=r"not 'all'.*CONTENTSTACK_LAUNCH_SHARE_BUDGET"):
         LaunchClient.from_env(Authtoken("token"), organization_uid=ORGANIZATION)

@@ -38,7 +38,7 @@ async def test_saturating_processes_share_the_whole_budget_fairly(workers, netwo
     ids=["loopback", "stalls", "jitter", "cold starts", "slow service"],
 )
 @in_virtual_time
-async def test_kills_let_nothing_through(network):
+async def test_kills_never_exceed_the_budget(network):
     file = VirtualFile()
 
     outcome = await saturate(
@@ -49,7 +49,7 @@ async def test_kills_let_nothing_through(network):
 
 
 @in_virtual_time
-async def test_a_newcomer_has_its_share_at_once():
+async def test_a_new_process_gets_its_share_immediately():
     file, network, arrivals, loop = VirtualFile(), Network(), [], asyncio.get_running_loop()
     crew = [Worker(file.limiter(), network, arrivals, callers=50) for _ in range(4)]
     await asyncio.sleep(10)
@@ -73,7 +73,7 @@ async def in_turn(limiter, order, name, priority):
 
 
 @in_virtual_time
-async def test_the_more_urgent_goes_first_whichever_process_it_is_in():
+async def test_urgent_requests_of_any_process_are_served_first():
     file, order = VirtualFile(), []
     polls, calls = file.limiter(RateLimit(2)), file.limiter(RateLimit(2))
     await asyncio.gather(*(in_turn(polls, [], "", Priority.POLL) for _ in range(2)))
@@ -88,7 +88,7 @@ async def test_the_more_urgent_goes_first_whichever_process_it_is_in():
 
 
 @in_virtual_time
-async def test_of_ten_in_a_row_one_goes_to_each_priority_that_waits_in_any_process():
+async def test_each_waiting_priority_of_any_process_gets_one_of_ten_requests():
     file, order = VirtualFile(), []
     limiters = {priority: file.limiter(RateLimit(2)) for priority in Priority}
 
@@ -102,7 +102,7 @@ async def test_of_ten_in_a_row_one_goes_to_each_priority_that_waits_in_any_proce
 
 
 @in_virtual_time
-async def test_processes_that_wait_for_one_request_each_are_served_as_they_came():
+async def test_processes_with_one_request_each_are_served_by_arrival():
     file, order = VirtualFile(), []
     limiters = [file.limiter(RateLimit(1)) for _ in range(6)]
     await in_turn(limiters[0], [], "", Priority.INTERACTIVE)
@@ -117,7 +117,7 @@ async def test_processes_that_wait_for_one_request_each_are_served_as_they_came(
 
 
 @in_virtual_time
-async def test_a_cancelled_caller_of_one_process_gives_its_place_to_another():
+async def test_a_cancelled_caller_of_one_process_gives_its_place_to_another_process():
     file, loop = VirtualFile(), asyncio.get_running_loop()
     one, other = file.limiter(RateLimit(1)), file.limiter(RateLimit(1))
     await in_turn(one, [], "", Priority.INTERACTIVE)
@@ -133,7 +133,7 @@ async def test_a_cancelled_caller_of_one_process_gives_its_place_to_another():
 
 @pytest.mark.parametrize("lower", [RateLimit(3), RateLimit(1, per=1 / 3), RateLimit(6, per=2.0)])
 @in_virtual_time
-async def test_where_processes_name_different_figures_the_lowest_is_everybodys(lower):
+async def test_processes_with_different_limits_use_the_lowest(lower):
     file, times = VirtualFile(), []
     greedy, modest = file.limiter(RateLimit(10)), file.limiter(lower)
 
@@ -183,7 +183,7 @@ async def answered(limiter, *, refused=False):
 
 
 @in_virtual_time
-async def test_a_refusal_that_a_full_budget_meets_makes_it_smaller_for_all_and_it_grows_again():
+async def test_a_refusal_with_a_full_budget_lowers_it_for_all_until_it_grows_again():
     file = VirtualFile()
     one, other = file.limiter(), file.limiter()
 
@@ -198,7 +198,7 @@ async def test_a_refusal_that_a_full_budget_meets_makes_it_smaller_for_all_and_i
 
 
 @in_virtual_time
-async def test_a_refusal_that_an_idle_budget_meets_lowers_nothing():
+async def test_a_refusal_with_an_idle_budget_lowers_nothing():
     file = VirtualFile()
     one, other = file.limiter(), file.limiter()
 
@@ -209,7 +209,7 @@ async def test_a_refusal_that_an_idle_budget_meets_lowers_nothing():
 
 
 @in_virtual_time
-async def test_a_smaller_budget_is_kept_by_all_processes_together():
+async def test_all_processes_together_follow_a_smaller_budget():
     file, times, loop = VirtualFile(), [], asyncio.get_running_loop()
     limiters = [file.limiter() for _ in range(3)]
     accepted = []
@@ -237,7 +237,7 @@ async def test_a_smaller_budget_is_kept_by_all_processes_together():
 
 
 @pytest.mark.parametrize(("server", "network"), [("sliding", "local"), ("fixed", "local"), ("sliding", "lan")])
-def test_two_machines_that_know_nothing_of_each_other_come_to_fair_shares(server, network):
+def test_two_unconnected_machines_reach_fair_shares(server, network):
     one, other = accounts = other_programs.saturating(
         server, network, starts=(0.0, 10.0), until=70.0, seed=1, make=lambda: VirtualFile().limiter()
     )

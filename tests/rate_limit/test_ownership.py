@@ -33,7 +33,7 @@ def naming(*organizations: str) -> dict[str, object]:
 
 
 @virtual_time
-async def test_two_tokens_of_one_organization_share_its_budget_once_an_answer_names_it() -> None:
+async def test_two_tokens_share_a_budget_when_an_answer_names_their_organization() -> None:
     uid = organization()
     (one, _), (other, _) = client(naming(uid)), client(naming(uid, uid))
     assert one._pipeline.limiter is not other._pipeline.limiter
@@ -47,7 +47,7 @@ async def test_two_tokens_of_one_organization_share_its_budget_once_an_answer_na
 
 
 @virtual_time
-async def test_a_client_that_was_derived_and_the_next_one_with_the_token_know_it_too() -> None:
+async def test_derived_and_later_clients_of_the_token_use_the_budget_of_the_organization() -> None:
     first, _ = client(naming(organization()), token="the-same")
     derived = first.with_options(timeout=5)
     await first.request("GET", "/projects")
@@ -58,7 +58,7 @@ async def test_a_client_that_was_derived_and_the_next_one_with_the_token_know_it
 
 
 @virtual_time
-async def test_what_was_sent_before_is_still_counted() -> None:
+async def test_earlier_requests_still_count() -> None:
     launch, transport = client(*[naming(organization())] * 40)
 
     await asyncio.gather(*(launch.request("GET", "/projects") for _ in range(40)))
@@ -68,7 +68,7 @@ async def test_what_was_sent_before_is_still_counted() -> None:
 
 
 @virtual_time
-async def test_after_the_change_no_budget_but_the_organizations_is_asked() -> None:
+async def test_after_the_change_only_the_budget_of_the_organization_is_used() -> None:
     launch, _ = client(*[naming(organization())] * 3)
     await launch.request("GET", "/projects")
     before = launch._pipeline._budget._limiter
@@ -94,7 +94,7 @@ async def test_after_the_change_no_budget_but_the_organizations_is_asked() -> No
     ids=["none", "two", "in a text", "malformed", "null"],
 )
 @virtual_time
-async def test_an_answer_that_names_no_organization_for_sure_changes_nothing(document: object) -> None:
+async def test_an_answer_without_a_definite_organization_changes_nothing(document: object) -> None:
     launch, _ = client(document)
     before = launch._pipeline.limiter
 
@@ -103,7 +103,7 @@ async def test_an_answer_that_names_no_organization_for_sure_changes_nothing(doc
     assert launch._pipeline.limiter is before
 
 
-def test_limiters_of_tokens_that_are_gone_are_forgotten() -> None:
+def test_limiters_of_unused_tokens_are_removed() -> None:
     known = len(registry._shared)
     for _ in range(300):
         launch, _ = client()
@@ -114,7 +114,7 @@ def test_limiters_of_tokens_that_are_gone_are_forgotten() -> None:
     assert len(registry._shared) <= max(known, registry._MAX_IDLE) + 1
 
 
-def test_a_client_that_is_closed_leaves_its_budget_to_the_next_one() -> None:
+def test_the_next_client_uses_the_budget_of_a_closed_client() -> None:
     launch, _ = client(token="left")
     limiter = launch._pipeline.limiter
     number = id(limiter)

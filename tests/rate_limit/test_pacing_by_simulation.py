@@ -13,20 +13,20 @@ from tests.support.virtual_time import run
 
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_cold_start_comes_near_the_best_fixed_scheme_with_few_refusals(server, network):
+def test_a_cold_start_nearly_reaches_the_best_fixed_scheme_with_few_refusals(server, network):
     outcome = simulate(LocalRateLimiter, server, network, requests=2500, seed=1)
     assert outcome.goodput >= least_share(server, network) * BEST_FIXED[server][network]
     assert outcome.refused <= 0.01
 
 
 @pytest.mark.parametrize("network", ["none", "lan"])
-def test_a_steady_network_never_sees_more_than_ten_requests_in_any_second(network):
+def test_on_a_steady_network_no_second_has_more_than_ten_requests(network):
     outcome = simulate(LocalRateLimiter, "sliding", network, requests=600, seed=3)
     assert all(accepted for _, accepted in outcome.arrivals)
 
 
 @pytest.mark.parametrize(("server", "least"), [("sliding", 43.5), ("fixed", 46.5), ("bucket", 48.5)])
-def test_a_plan_of_fifty_per_second_is_used_as_well(server, least):
+def test_a_plan_of_50_requests_per_second_is_used(server, least):
     async def main():
         counting = SERVERS[server](50, phase=0.4)
         limiter = LocalRateLimiter(RateLimit(50, per=1))
@@ -38,7 +38,7 @@ def test_a_plan_of_fifty_per_second_is_used_as_well(server, least):
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_plan_of_a_hundred_per_minute_is_used_as_well(server):
+def test_a_plan_of_100_requests_per_minute_is_used(server):
     async def main():
         counting = SERVERS[server](100, 60, phase=17)
         limiter = LocalRateLimiter(RateLimit(100, per=60))
@@ -50,7 +50,7 @@ def test_a_plan_of_a_hundred_per_minute_is_used_as_well(server):
 
 
 @pytest.mark.parametrize("counting", SERVERS.values())
-def test_a_smaller_budget_is_found_and_left_again_when_it_grows(counting):
+def test_a_smaller_budget_is_found_and_the_limiter_follows_its_growth(counting):
     async def main():
         server, loop = counting(10, phase=0.3), asyncio.get_running_loop()
         loop.call_at(60, setattr, server, "limit", 6)
@@ -64,8 +64,8 @@ def test_a_smaller_budget_is_found_and_left_again_when_it_grows(counting):
     assert outcome.between(180, 220)[0] > 9.5
 
 
-def test_another_program_that_uses_four_per_second_is_made_room_for():
-    async def somebody_else(server):
+def test_the_limiter_leaves_room_for_another_program():
+    async def other_program(server):
         chance, loop = random.Random(1), asyncio.get_running_loop()
         while loop.time() < 100:
             server.accepts(loop.time())
@@ -74,7 +74,7 @@ def test_another_program_that_uses_four_per_second_is_made_room_for():
     async def main():
         server = ClockWindow(10, phase=0.3)
         async with asyncio.TaskGroup() as group:
-            group.create_task(somebody_else(server))
+            group.create_task(other_program(server))
             return await saturate(LocalRateLimiter(), server, NETWORKS["lan"], requests=10_000, seed=1, until=160)
 
     outcome = run(main())

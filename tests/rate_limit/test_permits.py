@@ -16,7 +16,7 @@ async def waits(limiter: LocalRateLimiter, requests: int) -> list[float]:
     return [(await limiter.acquire()).waited for _ in range(requests)]
 
 
-def test_a_permit_tells_how_long_it_waited() -> None:
+def test_a_permit_reports_its_wait() -> None:
     async def main() -> list[float]:
         return await waits(LocalRateLimiter(RateLimit(1)), 2)
 
@@ -25,7 +25,7 @@ def test_a_permit_tells_how_long_it_waited() -> None:
     assert later > 1.0
 
 
-def test_a_released_permit_gives_back_its_whole_slot() -> None:
+def test_a_released_permit_frees_its_whole_slot() -> None:
     async def main() -> tuple[list[float], int]:
         limiter = LocalRateLimiter(RateLimit(10))
         for _ in range(30):
@@ -35,7 +35,7 @@ def test_a_released_permit_gives_back_its_whole_slot() -> None:
     assert run(main()) == ([0.0] * 10, 10)
 
 
-def test_a_released_slot_goes_to_whoever_waits_first() -> None:
+def test_a_released_slot_goes_to_the_first_waiter() -> None:
     async def main() -> float:
         limiter = LocalRateLimiter(RateLimit(1))
         permit = await limiter.acquire()
@@ -48,7 +48,7 @@ def test_a_released_slot_goes_to_whoever_waits_first() -> None:
 
 
 @pytest.mark.parametrize("answered_first", [True, False], ids=["answered first", "released first"])
-def test_only_the_first_of_two_words_about_a_permit_counts(answered_first: bool) -> None:
+def test_only_the_first_settlement_of_a_permit_counts(answered_first: bool) -> None:
     async def main() -> tuple[int, int]:
         limiter = LocalRateLimiter(RateLimit(2))
         permit = await limiter.acquire()
@@ -62,7 +62,7 @@ def test_only_the_first_of_two_words_about_a_permit_counts(answered_first: bool)
     assert run(main()) == ((1, 0) if answered_first else (0, 0))
 
 
-def test_an_answer_given_twice_is_learnt_from_once() -> None:
+def test_a_repeated_answer_counts_once() -> None:
     async def main() -> int:
         limiter = LocalRateLimiter(RateLimit(2))
         permit = await limiter.acquire()
@@ -73,7 +73,7 @@ def test_an_answer_given_twice_is_learnt_from_once() -> None:
     assert run(main()) == 1
 
 
-def test_releasing_often_never_lets_more_through_than_the_plan() -> None:
+def test_frequent_releases_never_exceed_the_plan() -> None:
     async def main() -> list[float]:
         limiter, times = LocalRateLimiter(RateLimit(5)), list[float]()
         for number in range(40):
@@ -89,7 +89,7 @@ def test_releasing_often_never_lets_more_through_than_the_plan() -> None:
     assert max(sum(start <= when < start + 1.0 for when in times) for start in times) == 5
 
 
-def test_a_permit_that_is_forgotten_holds_its_slot_for_a_while_only() -> None:
+def test_the_slot_of_a_forgotten_permit_becomes_free_after_a_while() -> None:
     async def main() -> float:
         limiter = LocalRateLimiter(RateLimit(1))
         await limiter.acquire()
@@ -99,7 +99,7 @@ def test_a_permit_that_is_forgotten_holds_its_slot_for_a_while_only() -> None:
     assert 1.0 < run(main()) <= 2.1
 
 
-def test_a_caller_that_is_cancelled_before_it_sends_gives_its_slot_back() -> None:
+def test_a_caller_that_is_cancelled_before_it_sends_frees_its_slot() -> None:
     async def caller(limiter: LocalRateLimiter) -> None:
         permit = await limiter.acquire()
         try:
@@ -132,7 +132,7 @@ def test_a_permit_may_be_settled_from_another_thread() -> None:
     assert asyncio.run(main()) == 1
 
 
-def test_a_limiter_without_learning_needs_no_more_than_a_plain_permit() -> None:
+def test_a_limiter_without_learning_needs_only_a_plain_permit() -> None:
     permit = Permit(0.5)
 
     permit.answered(Answer(0.0))

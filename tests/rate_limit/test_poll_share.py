@@ -53,7 +53,7 @@ def sent(rate_limit: RateLimit, *, polls: int, calls: int) -> tuple[list[float],
         (RateLimit(120, per=60), 10),
     ],
 )
-def test_polls_use_all_of_their_share_and_no_more(rate_limit: RateLimit, most: int) -> None:
+def test_polls_use_exactly_their_share(rate_limit: RateLimit, most: int) -> None:
     polls, _ = sent(rate_limit, polls=4 * most, calls=0)
 
     assert most_in_ten_seconds(polls) <= most
@@ -68,13 +68,13 @@ def test_other_calls_do_not_wait_for_the_share_of_polls() -> None:
     assert most_in_ten_seconds(sorted(polls + calls)) >= 95
 
 
-def test_a_share_of_all_limits_nothing() -> None:
+def test_a_share_of_one_limits_nothing() -> None:
     polls, _ = sent(RateLimit(10, poll_share=1), polls=100, calls=0)
 
     assert polls[-1] < 10
 
 
-def test_a_poll_is_told_how_long_it_would_wait() -> None:
+def test_the_expected_wait_of_a_poll_is_reported() -> None:
     async def main() -> tuple[float, float, float]:
         limiter = LocalRateLimiter(RateLimit(10))
         waiting = [asyncio.create_task(send(limiter, POLL, [])) for _ in range(30)]
@@ -90,7 +90,7 @@ def test_a_poll_is_told_how_long_it_would_wait() -> None:
     assert 4.7 <= rate <= 5
 
 
-def test_a_poll_that_was_not_sent_costs_no_share() -> None:
+def test_a_poll_that_was_not_sent_uses_no_share() -> None:
     async def main() -> float:
         limiter = LocalRateLimiter(RateLimit(10))
         for _ in range(50):
@@ -100,7 +100,7 @@ def test_a_poll_that_was_not_sent_costs_no_share() -> None:
     assert run(main()) == 0
 
 
-def test_a_cancelled_poll_makes_nobody_wait() -> None:
+def test_a_cancelled_poll_delays_no_other_poll() -> None:
     async def main() -> float:
         limiter, loop = LocalRateLimiter(RateLimit(10)), asyncio.get_running_loop()
         waiting = [asyncio.create_task(send(limiter, POLL, [])) for _ in range(40)]
@@ -114,7 +114,7 @@ def test_a_cancelled_poll_makes_nobody_wait() -> None:
     assert run(main()) < 0.3
 
 
-def test_an_unlimited_limiter_lets_every_poll_through() -> None:
+def test_an_unlimited_limiter_allows_every_poll() -> None:
     async def main() -> float:
         limiter = UnlimitedRateLimiter()
         for _ in range(200):
@@ -144,6 +144,6 @@ def test_no_pattern_of_polls_takes_more_than_the_share(
 
 
 @pytest.mark.parametrize("share", [0, -0.1, 1.01, math.nan, math.inf, "0.5", None])
-def test_a_share_that_makes_no_sense_is_refused(share: object) -> None:
+def test_an_invalid_share_is_refused(share: object) -> None:
     with pytest.raises(InvalidArgumentError, match="poll_share: must be above 0 and at most 1"):
         RateLimit(10, poll_share=share)  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ from mini_async import Listing as AsyncListing
 from mini_sync import BridgeThreadError, Client, Listing, Thing, connect
 from mini_sync.client import Shelf
 
-context_value: ContextVar[str] = ContextVar("context_value", default="nobody")
+context_value: ContextVar[str] = ContextVar("context_value", default="unset")
 
 
 class CancelRecorder:

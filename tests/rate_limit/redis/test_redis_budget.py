@@ -44,7 +44,7 @@ async def test_two_processes_together_never_send_more_than_the_budget(virtual_li
 
 
 @in_virtual_time
-async def test_a_process_with_one_request_is_not_starved_by_one_with_many(virtual_limiter):
+async def test_a_process_with_many_requests_does_not_starve_one_with_a_single_request(virtual_limiter):
     greedy, modest, order = (
         virtual_limiter(rate_limit=RateLimit(2, per=0.25)),
         virtual_limiter(rate_limit=RateLimit(2, per=0.25)),
@@ -67,7 +67,7 @@ async def test_a_process_with_one_request_is_not_starved_by_one_with_many(virtua
 
 
 @in_virtual_time
-async def test_processes_that_name_different_limits_share_the_lower_one(virtual_limiter):
+async def test_processes_with_different_limits_share_the_lower_one(virtual_limiter):
     greedy, modest = (
         virtual_limiter(rate_limit=RateLimit(10, per=0.25)),
         virtual_limiter(rate_limit=RateLimit(3, per=0.25)),
@@ -88,7 +88,7 @@ async def test_processes_that_name_different_limits_share_the_lower_one(virtual_
 
 
 @in_virtual_time
-async def test_a_request_costs_one_call_where_requests_wait(virtual_limiter):
+async def test_a_request_costs_one_call_to_redis_if_requests_wait(virtual_limiter):
     budget = virtual_limiter()
     await asyncio.gather(*(send(budget) for _ in range(15)))
     before = virtual_limiter.server.calls
@@ -99,7 +99,7 @@ async def test_a_request_costs_one_call_where_requests_wait(virtual_limiter):
 
 
 @in_virtual_time
-async def test_a_caller_that_sends_one_by_one_costs_one_call_per_request_too(virtual_limiter):
+async def test_a_caller_that_sends_one_by_one_costs_one_call_per_request(virtual_limiter):
     budget, rival = virtual_limiter(), virtual_limiter()
     crowd = [asyncio.create_task(send(rival)) for _ in range(40)]
     for _ in range(3):
@@ -116,7 +116,7 @@ async def test_a_caller_that_sends_one_by_one_costs_one_call_per_request_too(vir
 
 
 @in_virtual_time
-async def test_the_more_urgent_goes_first_and_nobody_starves(virtual_limiter):
+async def test_urgent_requests_are_served_first_and_no_request_starves(virtual_limiter):
     budget, order = virtual_limiter(rate_limit=RateLimit(1, per=0.02)), []
 
     async def one(priority):
@@ -146,7 +146,7 @@ async def test_a_cancelled_waiter_gives_its_place_back(virtual_limiter):
 
 
 @in_virtual_time
-async def test_a_deadline_that_cannot_be_met_is_refused_before_anything_is_spent(virtual_limiter):
+async def test_an_impossible_deadline_is_refused_before_a_slot_is_used(virtual_limiter):
     budget = virtual_limiter(rate_limit=RateLimit(1, per=5.0))
     with pytest.raises(DeadlineExceeded) as refused:
         await budget.acquire(timeout=1.0)
@@ -159,7 +159,7 @@ async def test_a_deadline_that_cannot_be_met_is_refused_before_anything_is_spent
 
 
 @in_virtual_time
-async def test_a_deadline_that_comes_while_waiting_ends_the_wait(virtual_limiter):
+async def test_a_deadline_during_the_wait_ends_the_wait(virtual_limiter):
     budget = virtual_limiter(rate_limit=RateLimit(1, per=0.25))
     await send(budget)
     budget._budget._workers[asyncio.get_running_loop()]._refuse_hopeless = lambda now: None
@@ -171,7 +171,7 @@ async def test_a_deadline_that_comes_while_waiting_ends_the_wait(virtual_limiter
 
 
 @in_virtual_time
-async def test_a_refusal_that_one_process_meets_pauses_the_others(virtual_limiter):
+async def test_a_refusal_of_one_process_pauses_the_others(virtual_limiter):
     one, other, loop = virtual_limiter(), virtual_limiter(), asyncio.get_running_loop()
     await send(one)
     await send(other)
@@ -187,7 +187,7 @@ async def test_a_refusal_that_one_process_meets_pauses_the_others(virtual_limite
 
 @in_virtual_time
 @pytest.mark.parametrize("processes", [1, 2, 5])
-async def test_after_a_pause_that_was_asked_for_requests_leave_evenly_and_at_once(virtual_limiter, processes):
+async def test_after_a_requested_pause_requests_leave_immediately_and_evenly(virtual_limiter, processes):
     limiters, times = [virtual_limiter(rate_limit=RateLimit(10, per=1.0)) for _ in range(processes)], []
     await asyncio.gather(*(send(limiter) for limiter in limiters))
 
@@ -200,7 +200,7 @@ async def test_after_a_pause_that_was_asked_for_requests_leave_evenly_and_at_onc
 
 
 @in_virtual_time
-async def test_what_one_process_learns_about_the_budget_holds_for_the_others(virtual_limiter):
+async def test_all_processes_use_the_budget_that_one_process_has_learned(virtual_limiter):
     one, other = virtual_limiter(), virtual_limiter()
     await send(one)
     await asyncio.sleep(0.5)
@@ -211,7 +211,7 @@ async def test_what_one_process_learns_about_the_budget_holds_for_the_others(vir
 
 
 @in_virtual_time
-async def test_a_smaller_limit_that_the_service_states_holds_for_the_others(virtual_limiter):
+async def test_all_processes_use_a_smaller_limit_that_the_service_states(virtual_limiter):
     one, other = virtual_limiter(), virtual_limiter()
     await send(one, limit=4)
     await send(one)
@@ -221,7 +221,7 @@ async def test_a_smaller_limit_that_the_service_states_holds_for_the_others(virt
 
 
 @in_virtual_time
-async def test_what_aiohttp_sends_by_itself_is_counted(virtual_limiter):
+async def test_requests_that_aiohttp_repeats_are_counted(virtual_limiter):
     budget, times = virtual_limiter(), []
     await send(budget, times, sends=6)
 
@@ -254,7 +254,7 @@ async def test_a_permit_is_answered_once(virtual_limiter):
 
 
 @in_virtual_time
-async def test_a_released_slot_can_be_used_by_any_process_at_once(virtual_limiter):
+async def test_any_process_can_use_a_released_slot_immediately(virtual_limiter):
     one, other = virtual_limiter(rate_limit=RateLimit(1, per=5.0)), virtual_limiter(rate_limit=RateLimit(1, per=5.0))
     permit = await one.acquire()
 
@@ -269,7 +269,7 @@ async def test_a_released_slot_can_be_used_by_any_process_at_once(virtual_limite
 
 
 @in_virtual_time
-async def test_a_permit_that_is_forgotten_holds_its_slot_for_a_while_only(virtual_limiter):
+async def test_the_slot_of_a_forgotten_permit_becomes_free_after_a_while(virtual_limiter):
     budget, loop = virtual_limiter(rate_limit=RateLimit(1, per=1.0)), asyncio.get_running_loop()
     await budget.acquire()
 
@@ -278,7 +278,7 @@ async def test_a_permit_that_is_forgotten_holds_its_slot_for_a_while_only(virtua
     assert 1.0 <= loop.time() < 8.0
 
 
-async def test_organizations_and_hosts_have_budgets_of_their_own(redis_server, organization):
+async def test_organizations_and_hosts_have_separate_budgets(redis_server, organization):
     made = [
         RedisRateLimiter(redis_server.url, organization),
         RedisRateLimiter(redis_server.url, organization, region="eu"),
@@ -290,7 +290,7 @@ async def test_organizations_and_hosts_have_budgets_of_their_own(redis_server, o
     assert made[0].key == f"launch:{{launch-api.contentstack.com:{organization}}}"
 
 
-async def test_the_key_expires_when_nobody_needs_it(limiter, redis_server):
+async def test_an_unused_key_expires(limiter, redis_server):
     budget = limiter()
     await send(budget)
     async with Redis.from_url(redis_server.url) as client:
@@ -314,7 +314,7 @@ def test_two_event_loops_in_two_threads_share_one_limiter(limiter):
     assert budget.status().sent == 30
 
 
-def test_counts_outlive_the_loops(limiter):
+def test_counts_are_kept_after_the_loops_are_closed(limiter):
     budget = limiter()
     asyncio.run(send(budget))
     asyncio.run(send(budget))
@@ -322,7 +322,7 @@ def test_counts_outlive_the_loops(limiter):
     assert budget.status().sent == 2
 
 
-def test_a_forked_child_uses_connections_of_its_own(limiter):
+def test_a_forked_child_uses_separate_connections(limiter):
     budget = limiter()
 
     async def main():
@@ -343,7 +343,7 @@ def test_a_forked_child_uses_connections_of_its_own(limiter):
     assert budget.status().sent == 2
 
 
-async def test_both_packages_take_it(redis_server):
+async def test_both_packages_accept_a_redis_limiter(redis_server):
     async with LaunchEmulator() as emulator:
         where = {"base_url": emulator.url, "organization_uid": emulator.organization_uid}
         budget = RedisRateLimiter(redis_server.url, emulator.organization_uid, base_url=emulator.url)
@@ -357,7 +357,7 @@ async def test_both_packages_take_it(redis_server):
     assert budget.status().sent == 1
 
 
-def test_the_page_about_many_machines_works_with_a_real_redis(redis_server):
+def test_the_example_about_many_machines_works_with_a_real_redis(redis_server):
     page = (ROOT / "docs/how-to/many-machines.md").read_text("utf-8")
     code = page.split("```python\n")[1].split("```")[0]
 
@@ -373,7 +373,7 @@ def test_the_page_about_many_machines_works_with_a_real_redis(redis_server):
     assert "projects" in program.stdout
 
 
-def test_a_password_is_shown_nowhere():
+def test_the_password_is_never_shown():
     budget = RedisRateLimiter("rediss://user:hunter2@redis.example.com", "blt1")
 
     assert "hunter2" not in repr(budget) + repr(budget._budget._config)
@@ -396,19 +396,19 @@ def test_a_password_is_shown_nowhere():
         ("redis://127.0.0.1", {"patience": float("inf")}, InvalidArgumentError),
     ],
 )
-def test_what_cannot_work_is_refused_at_once(url, options, error):
+def test_an_impossible_option_is_refused_immediately(url, options, error):
     with pytest.raises(error):
         RedisRateLimiter(url, "blt1", **options)
 
 
 @pytest.mark.parametrize("organization", [None, "", "blt1\n", "blt{1}"])
-def test_an_organization_is_needed(organization):
+def test_an_organization_is_required(organization):
     with pytest.raises(InvalidArgumentError, match="organization_uid: must not be empty"):
         RedisRateLimiter("redis://127.0.0.1", organization)
 
 
 @pytest.mark.parametrize("url", [f"redis://:hunter{mark}2@redis.example.com:6379" for mark in "/#?"])
-def test_a_password_that_is_not_quoted_is_not_shown_either(url):
+def test_a_password_that_is_not_quoted_is_never_shown(url):
     with pytest.raises(ConfigurationError, match="as %2F") as caught:
         RedisRateLimiter(url, "blt1")
 

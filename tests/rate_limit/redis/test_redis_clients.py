@@ -1,7 +1,6 @@
 """Cancelled callers, an emptied script cache and a lost cluster do not affect other callers."""
 
 import asyncio
-import time
 
 import pytest
 from redis.asyncio import Redis
@@ -10,10 +9,11 @@ from test_redis_budget import send
 
 from launch_async.rate_limit.redis.limiter import BudgetUnavailable, RedisRateLimiter
 from launch_async.rate_limit.types import RateLimit
+from tests.support.passing_time import let_pass
 from tests.support.shared_budgets import in_virtual_time, most_in_any
 
 
-async def test_callers_cancelled_in_the_turn_in_which_redis_answers_harm_nobody(limiter):
+async def test_callers_cancelled_while_redis_answers_do_not_affect_other_callers(limiter):
     budget, loop = limiter(rate_limit=RateLimit(100, per=0.1)), asyncio.get_running_loop()
     await send(budget)
     worker = budget._budget._workers[loop]
@@ -37,7 +37,7 @@ async def test_callers_cancelled_in_the_turn_in_which_redis_answers_harm_nobody(
 
 
 @in_virtual_time
-async def test_thousands_may_wait_for_a_large_budget(virtual_limiter):
+async def test_thousands_of_callers_may_wait_for_a_large_budget(virtual_limiter):
     budget = virtual_limiter(rate_limit=RateLimit(10_000, per=1.0), when_unreachable="error")
 
     await asyncio.gather(*(budget.acquire() for _ in range(6000)))
@@ -69,7 +69,7 @@ async def test_an_emptied_script_cache_is_no_restart(virtual_limiter):
 
 
 @in_virtual_time
-async def test_a_server_that_came_back_with_an_old_state_counts_as_spent_for_newcomers_too(virtual_limiter, redis):
+async def test_a_server_with_an_old_state_counts_as_used_for_new_processes(virtual_limiter, redis):
     budget, times = virtual_limiter(), []
     await send(budget, times)
     old = redis.get(budget.key)
@@ -83,7 +83,7 @@ async def test_a_server_that_came_back_with_an_old_state_counts_as_spent_for_new
     assert most_in_any(0.25, times) <= 10
 
 
-async def test_without_its_cluster_a_process_goes_on_with_its_share(caplog):
+async def test_without_its_cluster_a_process_continues_with_its_share(caplog):
     url = f"redis://127.0.0.1:{free_port()}"
     budget = RedisRateLimiter(
         url, "blt1", cluster=True, patience=0.2, local_share=1.0, rate_limit=RateLimit(10, per=0.05)
@@ -96,7 +96,7 @@ async def test_without_its_cluster_a_process_goes_on_with_its_share(caplog):
     assert "cannot be reached" in caplog.text
 
 
-async def test_without_its_cluster_a_call_fails_clearly_where_that_is_wanted():
+async def test_without_its_cluster_a_call_fails_if_configured_so():
     url = f"redis://127.0.0.1:{free_port()}"
     budget = RedisRateLimiter(url, "blt1", cluster=True, patience=0.2, when_unreachable="error")
 
@@ -104,12 +104,12 @@ async def test_without_its_cluster_a_call_fails_clearly_where_that_is_wanted():
         await budget.acquire()
 
 
-async def test_a_client_that_is_slow_to_make_is_no_slow_redis(redis_server, organization, caplog):
+async def test_a_slow_constructor_of_the_client_is_no_slow_redis(redis_server, organization, caplog):
     def slow():
-        time.sleep(0.3)
+        let_pass(60.0)
         return Redis.from_url(redis_server.url)
 
-    budget = RedisRateLimiter(slow, organization, patience=0.25, rate_limit=RateLimit(10, per=0.05))
+    budget = RedisRateLimiter(slow, organization, patience=30.0, rate_limit=RateLimit(10, per=0.05))
 
     await send(budget)
 

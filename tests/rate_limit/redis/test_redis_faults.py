@@ -15,7 +15,7 @@ from tests.support.shared_budgets import Network, in_virtual_time, most_in_any
 
 
 @in_virtual_time
-async def test_kills_and_restarts_lose_little_and_let_nothing_through(redis, organization):
+async def test_kills_and_restarts_lose_little_and_never_exceed_the_budget(redis, organization):
     outcomes = [
         await saturate(redis, f"{organization}{seed}", Network(seed=seed), kill_every=2.0, restarts=2)
         for seed in range(6)
@@ -38,7 +38,7 @@ async def test_kills_and_restarts_lose_little_and_let_nothing_through(redis, org
     ids=["stalls", "jitter", "cold starts", "slow service"],
 )
 @in_virtual_time
-async def test_no_network_makes_it_send_more_than_the_budget(redis, organization, network, seed):
+async def test_processes_never_exceed_the_budget_on_any_network(redis, organization, network, seed):
     outcome = await saturate(
         redis, organization, Network(**network, seed=seed), requests=100, kill_every=2.0, restarts=1
     )
@@ -56,7 +56,7 @@ async def test_without_faults_the_whole_budget_is_used(redis, organization):
 
 
 @in_virtual_time
-async def test_many_processes_share_it_as_well(redis, organization):
+async def test_many_processes_share_the_budget(redis, organization):
     outcome = await saturate(redis, organization, Network(), workers=12)
 
     assert outcome.most_in_a_second <= 10
@@ -86,7 +86,7 @@ async def test_the_slot_of_a_request_without_an_answer_is_not_given_again(redis,
 
 
 @in_virtual_time
-async def test_the_slot_of_a_slow_request_is_kept_though_nobody_waits_beside_it(redis, organization):
+async def test_the_slot_of_a_slow_request_is_kept_although_no_other_request_waits(redis, organization):
     server, loop, sent = VirtualRedis(redis), asyncio.get_running_loop(), []
     one, other = (RedisRateLimiter(lambda: server, organization, rate_limit=RateLimit(2, per=1.0)) for _ in range(2))
     slow = await one.acquire()

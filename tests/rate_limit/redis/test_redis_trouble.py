@@ -31,7 +31,7 @@ def budget_of(url, **options):
     return RedisRateLimiter(url, "blt1", **({"rate_limit": RateLimit(10, per=0.05), "patience": 0.4} | options))
 
 
-async def served(budget):
+async def sent_when_redis_answers(budget):
     """Send when Redis has answered. On a busy machine, Redis may need longer than the patience."""
     while True:
         try:
@@ -40,7 +40,7 @@ async def served(budget):
             continue
 
 
-async def test_a_restarted_redis_that_forgot_everything_lets_no_burst_through(own_server):
+async def test_a_restarted_redis_without_data_allows_no_burst(own_server):
     options = {"patience": 5.0, "rate_limit": RateLimit(10, per=0.25)}
     one, other, times = budget_of(own_server.url, **options), budget_of(own_server.url, **options), []
     await asyncio.gather(*(send(one, times) for _ in range(9)), *(send(other, times) for _ in range(3)))
@@ -65,7 +65,7 @@ async def test_an_emptied_script_cache_is_filled_again(virtual_limiter):
 
 
 @in_virtual_time
-async def test_a_deleted_key_counts_as_spent(virtual_limiter, redis):
+async def test_a_deleted_key_counts_as_a_used_budget(virtual_limiter, redis):
     budget, times = virtual_limiter(), []
     await asyncio.gather(*(send(budget, times) for _ in range(12)))
     redis.delete(budget.key)
@@ -76,7 +76,7 @@ async def test_a_deleted_key_counts_as_spent(virtual_limiter, redis):
 
 
 @in_virtual_time
-async def test_a_replica_that_lags_behind_counts_as_spent(virtual_limiter, redis):
+async def test_a_replica_with_old_data_counts_as_a_used_budget(virtual_limiter, redis):
     budget, times = virtual_limiter(), []
     await send(budget, times)
     old = redis.get(budget.key)
@@ -88,7 +88,7 @@ async def test_a_replica_that_lags_behind_counts_as_spent(virtual_limiter, redis
     assert most_in_any(0.25, times) <= 10
 
 
-async def test_without_redis_a_process_goes_on_with_its_share_and_recovers(own_server, caplog):
+async def test_without_redis_a_process_continues_with_its_share_and_recovers(own_server, caplog):
     budget, times = budget_of(own_server.url, local_share=0.5, rate_limit=RateLimit(10, per=0.25)), []
     await send(budget, times)
     own_server.stop()
@@ -118,9 +118,9 @@ async def test_the_share_pauses_after_a_refusal(own_server, caplog):
     assert "cannot be reached" in caplog.text
 
 
-async def test_without_redis_calls_fail_clearly_where_that_is_wanted(own_server):
+async def test_without_redis_calls_fail_if_configured_so(own_server):
     budget = budget_of(own_server.url, when_unreachable="error")
-    await served(budget)
+    await sent_when_redis_answers(budget)
     own_server.stop()
 
     with pytest.raises(BudgetUnavailable, match="was not sent"):
@@ -130,25 +130,25 @@ async def test_without_redis_calls_fail_clearly_where_that_is_wanted(own_server)
     assert errors[0] is not errors[1]
 
     own_server.start()
-    await served(budget)
+    await sent_when_redis_answers(budget)
     assert budget.status().sent == 2
 
 
-async def test_a_redis_that_does_not_answer_holds_nobody_up(own_server):
+async def test_a_redis_that_does_not_answer_blocks_no_caller(own_server):
     budget = budget_of(own_server.url, when_unreachable="error")
-    await served(budget)
+    await sent_when_redis_answers(budget)
     os.kill(own_server.pid, signal.SIGSTOP)
     try:
         with pytest.raises(BudgetUnavailable):
             await budget.acquire()
     finally:
         os.kill(own_server.pid, signal.SIGCONT)
-    await served(budget)
+    await sent_when_redis_answers(budget)
 
     assert budget.status().sent == 2
 
 
-async def test_something_else_under_the_key_is_an_error_and_no_hang(own_server):
+async def test_a_key_with_other_data_is_an_error_and_no_hang(own_server):
     budget = budget_of(own_server.url, when_unreachable="error")
     async with Redis.from_url(own_server.url) as client:
         await client.lpush(budget.key, "not ours")
@@ -157,7 +157,7 @@ async def test_something_else_under_the_key_is_an_error_and_no_hang(own_server):
         await budget.acquire()
 
 
-async def test_a_fault_of_the_client_reaches_the_callers(caplog):
+async def test_an_error_of_the_client_reaches_the_callers(caplog):
     def broken():
         raise ValueError("no client today")
 
@@ -168,7 +168,7 @@ async def test_a_fault_of_the_client_reaches_the_callers(caplog):
 
 
 @pytest.mark.parametrize("option", ["decode_responses=True", "no_such_option=1"])
-async def test_a_url_with_an_option_that_cannot_be_is_a_clear_error(redis_server, caplog, option):
+async def test_an_impossible_option_in_the_url_is_a_clear_error(redis_server, caplog, option):
     budget = RedisRateLimiter(f"{redis_server.url}?{option}", "blt1")
 
     with pytest.raises(ConfigurationError, match="Redis client cannot be used"):
@@ -179,7 +179,7 @@ async def test_a_url_with_an_option_that_cannot_be_is_a_clear_error(redis_server
 
 
 @pytest.mark.parametrize("client", [None, "a client of the other kind"])
-async def test_a_function_that_makes_no_client_is_a_clear_error(redis_server, client):
+async def test_a_function_that_returns_no_client_is_a_clear_error(redis_server, client):
     other = SyncRedis.from_url(redis_server.url)
     budget = RedisRateLimiter(lambda: client and other, "blt1")
 
@@ -189,7 +189,7 @@ async def test_a_function_that_makes_no_client_is_a_clear_error(redis_server, cl
     other.close()
 
 
-async def test_a_process_that_was_held_up_does_not_use_a_slot_of_long_ago(limiter):
+async def test_a_process_that_was_suspended_does_not_use_an_old_slot(limiter):
     budget, loop = limiter(), asyncio.get_running_loop()
     await send(budget)
     waiting = asyncio.create_task(budget.acquire())
@@ -204,7 +204,7 @@ async def test_a_process_that_was_held_up_does_not_use_a_slot_of_long_ago(limite
     assert waiter.served.result().number != 10**9
 
 
-async def test_an_account_with_the_least_rights_is_enough(own_server):
+async def test_an_account_with_minimal_rights_works(own_server):
     async with Redis.from_url(own_server.url) as client:
         rights = ["on", ">secret", "~launch:*", "+eval", "+evalsha", "+get", "+set", "+time"]
         await client.execute_command("ACL", "SETUSER", "deployer", *rights)
@@ -251,7 +251,7 @@ def on_a_loop(request):
     return run
 
 
-def test_a_cluster_works_as_well(on_a_loop, redis_server, tmp_path):
+def test_a_cluster_works(on_a_loop, redis_server, tmp_path):
     bus = free_port()
     server = RedisServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(bus))
     server.start()
@@ -272,7 +272,7 @@ def test_a_cluster_works_as_well(on_a_loop, redis_server, tmp_path):
     assert budget.status().sent == 12
 
 
-def test_a_client_that_asks_a_sentinel_works_as_well(on_a_loop, redis_server, tmp_path):
+def test_a_client_with_a_sentinel_works(on_a_loop, redis_server, tmp_path):
     (tmp_path / "sentinel.conf").write_text(f"sentinel monitor main 127.0.0.1 {redis_server.port} 1\n")
     server = RedisServer(tmp_path, configuration=tmp_path / "sentinel.conf")
     server.start()
