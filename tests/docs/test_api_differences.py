@@ -32,11 +32,11 @@ def shop(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_nothing_is_reported_where_nothing_has_changed(shop: Path) -> None:
+def test_nothing_is_reported_without_a_change(shop: Path) -> None:
     assert differences(shop, "shop", "v0.1.0") == ([], [])
 
 
-def test_gains_and_breaks_are_reported_and_private_names_are_not(shop: Path) -> None:
+def test_additions_and_breaking_changes_of_public_names_are_reported(shop: Path) -> None:
     (shop / "shop" / "__init__.py").write_text(NOW, "utf-8")
 
     gained, broken = differences(shop, "shop", "v0.1.0")
@@ -61,5 +61,7 @@ def test_gains_and_breaks_are_reported_and_private_names_are_not(shop: Path) -> 
         ("v2.0.0", "1.9.0", False),
     ],
 )
-def test_the_first_number_announces_a_break_and_before_one_the_second(tag: str, version: str, allowed: bool) -> None:
+def test_a_breaking_change_needs_a_new_major_version_or_a_new_minor_version_before_1(
+    tag: str, version: str, allowed: bool
+) -> None:
     assert may_break(tag, version) is allowed

@@ -1,4 +1,4 @@
-"""CI types every shell command of the pages, and the shell that types them behaves as expected."""
+"""CI runs every shell command of the pages, and the shell of these runs behaves as expected."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def typed(page: str) -> list[str]:
     return [re.sub(r" +#.*", "", line.text) for line in lines_of(page)]
 
 
-def test_every_line_for_a_shell_is_typed_for_each_change() -> None:
+def test_ci_runs_every_shell_command_of_the_pages() -> None:
     pages = {block.page for block in blocks("sh", "console")} - {*VISITED, *ENGINES}
     steps = {f"python3 tools/run.py {step}" for step in STEPS}
 
@@ -35,17 +35,17 @@ def test_every_line_for_a_shell_is_typed_for_each_change() -> None:
     assert [(page, line) for page in pages for line in typed(page) if line not in {*ELSEWHERE, *steps}] == []
 
 
-def test_a_page_that_is_visited_has_something_to_do() -> None:
+def test_every_visited_page_has_a_command_or_a_pipeline() -> None:
     assert [page for page in VISITED if not typed(page) and not list(blocks("yaml", page=page))] == []
 
 
-def test_what_is_not_typed_is_still_shown_somewhere() -> None:
+def test_every_excluded_command_is_still_on_a_page() -> None:
     shown = {line for block in blocks("sh", "console") for line in typed(block.page)}
 
     assert set(ELSEWHERE) - shown == set()
 
 
-def test_sessions_are_listed_and_all_but_some_are_steps_of_every_change() -> None:
+def test_contributing_lists_all_sessions_and_those_that_ci_leaves_out() -> None:
     contributing = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     listed = set(re.findall(r"^\| `(\w+)` \|", contributing, re.MULTILINE))
     left_out = re.search(r"`\.ci/run` runs all but ([^.]+)\.", contributing)
@@ -63,7 +63,7 @@ def test_sessions_that_pages_name_exist() -> None:
     assert {"demo", "tests", "docs", "engines"} <= named
 
 
-def test_lines_are_told_from_what_they_print() -> None:
+def test_commands_are_separated_from_their_output() -> None:
     (start,) = (line for line in lines_of(VISITED[0]) if line.output)
 
     assert start.text.startswith(".venv/bin/python -m launch_async.emulator")
@@ -71,7 +71,7 @@ def test_lines_are_told_from_what_they_print() -> None:
     assert Line("cd night-sky") in lines_of(VISITED[0])
 
 
-def test_a_shell_goes_on_where_the_last_line_left_it(tmp_path: Path) -> None:
+def test_a_shell_keeps_its_folder_and_variables_between_lines(tmp_path: Path) -> None:
     with Shell(tmp_path, {"GREETING": "good night"}) as shell:
         shell.type("mkdir deep && cd deep")
         shell.type("read -r NAME && export NAME", answer="moon\n")
@@ -79,21 +79,21 @@ def test_a_shell_goes_on_where_the_last_line_left_it(tmp_path: Path) -> None:
         assert shell.type('pwd; echo "$GREETING, $NAME"') == f"{tmp_path.resolve()}/deep\ngood night, moon\n"
 
 
-def test_a_shell_knows_nothing_of_settings_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shell_has_no_settings_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONTENTSTACK_AUTHTOKEN", "of-a-person")
 
     with Shell(tmp_path, {}) as shell:
         assert shell.type("echo ${CONTENTSTACK_AUTHTOKEN-none}") == "none\n"
 
 
-def test_a_line_that_fails_is_shown_with_what_it_printed(tmp_path: Path) -> None:
+def test_the_error_about_a_failed_line_contains_its_output(tmp_path: Path) -> None:
     with Shell(tmp_path, {}) as shell, pytest.raises(LineFailed, match=r"^`echo no; false` ended with 1:\nno$"):
         shell.type("echo no; false")
 
 
 SERVER = """
 import os, signal, sys
-# Blocked until it is waited for: it may come right after the line that somebody reads.
+# Block the signal until the wait, because it can come right after the printed line is read.
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 print(os.getpid(), flush=True)
 signal.sigwait({signal.SIGTERM})
@@ -108,7 +108,7 @@ def server(tmp_path: Path) -> str:
     return f"{shlex.quote(sys.executable)} server.py"
 
 
-def test_what_is_started_ends_with_the_terminal(tmp_path: Path, server: str) -> None:
+def test_a_started_program_ends_with_the_shell(tmp_path: Path, server: str) -> None:
     with Shell(tmp_path, {}) as shell:
         process = int(shell.start(f"{server} 0"))
         os.kill(process, 0)
@@ -117,7 +117,7 @@ def test_what_is_started_ends_with_the_terminal(tmp_path: Path, server: str) -> 
         os.kill(process, 0)
 
 
-def test_what_is_started_and_ends_badly_is_told_of(tmp_path: Path, server: str) -> None:
+def test_a_started_program_that_fails_is_reported(tmp_path: Path, server: str) -> None:
     with pytest.raises(LineFailed, match="ended with 3"), Shell(tmp_path, {}) as shell:
         shell.start(f"{server} 3")
     with pytest.raises(LineFailed, match="ended with 4"), Shell(tmp_path, {}) as shell:

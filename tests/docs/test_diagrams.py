@@ -26,7 +26,7 @@ def words(picture: str) -> list[str | None]:
     return [element.text for element in ElementTree.fromstring(picture).iter(f"{SVG}text")]
 
 
-def test_a_picture_holds_everybody_and_every_step() -> None:
+def test_a_picture_contains_all_participants_and_steps() -> None:
     picture = ElementTree.fromstring(sequence(TEXT))
 
     texts = [element.text for element in picture.iter(f"{SVG}text")]
@@ -38,7 +38,7 @@ def test_a_picture_loads_nothing() -> None:
 
 
 @pytest.mark.parametrize("line", ["SDK -> nobody: hello", "nobody: waits", "just words"])
-def test_what_makes_no_sense_is_refused(line: str) -> None:
+def test_an_invalid_line_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r"does not take part|neither a message nor a note"):
         sequence(f"program, SDK\n{line}")
 
@@ -53,7 +53,7 @@ def test_every_picture_of_the_documentation_can_be_drawn() -> None:
         ElementTree.fromstring(picture)
 
 
-def test_boxes_stand_below_those_that_point_at_them() -> None:
+def test_a_box_is_below_the_boxes_that_point_to_it() -> None:
     picture = flow("a -> b: first\nb -> c\na -> c\nlate -> c")
 
     boxes = ElementTree.fromstring(picture).iter(f"{SVG}rect")
@@ -63,7 +63,7 @@ def test_boxes_stand_below_those_that_point_at_them() -> None:
 
 
 @pytest.mark.parametrize("text", ["just words", "a -> b\nb -> a", "a -> a"])
-def test_what_is_no_graph_is_refused(text: str) -> None:
+def test_a_text_without_arrows_or_with_a_circle_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no arrow|circle"):
         flow(text)
 
@@ -71,7 +71,7 @@ def test_what_is_no_graph_is_refused(text: str) -> None:
 FIGURES = "accepted per second; seconds\nx: 1 2 4\nours: 8 9.5 10\ntheirs: 2 0 1"
 
 
-def test_a_chart_has_a_line_for_each_row_and_names_it() -> None:
+def test_a_chart_has_a_line_and_a_name_for_each_row() -> None:
     picture = chart(FIGURES)
 
     lines = [line.attrib["points"].split() for line in ElementTree.fromstring(picture).iter(f"{SVG}polyline")]
@@ -79,7 +79,7 @@ def test_a_chart_has_a_line_for_each_row_and_names_it() -> None:
     assert {"accepted per second", "seconds", "ours", "theirs"} <= set(words(picture))
 
 
-def test_a_chart_puts_more_above_less_and_keeps_the_distances() -> None:
+def test_a_chart_has_larger_values_higher_and_a_linear_time_axis() -> None:
     (line, _) = ElementTree.fromstring(chart(FIGURES)).iter(f"{SVG}polyline")
 
     (x1, y1), (x2, y2), (x3, y3) = (map(float, point.split(",")) for point in line.attrib["points"].split())

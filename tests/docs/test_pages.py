@@ -49,14 +49,14 @@ def test_every_public_name_is_in_the_reference(package: str, module: str) -> Non
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_every_described_module_is_there_and_offers_something(package: str) -> None:
+def test_every_described_module_exists_and_has_public_names(package: str) -> None:
     modules = [name for name in DESCRIBED if name.startswith(package) and _is_module(name)]
 
     assert modules
     assert [name for name in modules if not import_module(name).__all__] == []
 
 
-def test_names_stand_side_by_side() -> None:
+def test_the_table_of_names_shows_both_packages_side_by_side() -> None:
     page = expand("# Every name\n\n<!-- names -->\n")
 
     assert "\n| [`NotFoundError`][launch_async.errors.NotFoundError] | the same | 404: The resource does " in page
@@ -98,7 +98,7 @@ def test_pipelines_set_what_the_script_and_the_client_read(page: str) -> None:
             assert "CONTENTSTACK_REGION" in named
 
 
-def test_every_fence_is_of_a_kind_that_is_tried() -> None:
+def test_every_code_block_has_a_tested_language() -> None:
     tried = {"python", "yaml", "toml", "sh", "console", "sequence", "flow", "chart"}
     output, inserted = "text", "py"
 
@@ -118,7 +118,7 @@ def test_every_example_is_listed_and_runs() -> None:
     assert {name for name, *_ in COMMANDS.values()} == examples - modules - elsewhere
 
 
-def test_every_error_is_listed_with_cause_and_cure() -> None:
+def test_every_error_is_listed_with_its_cause_and_its_fix() -> None:
     rows = re.findall(
         r"^\| `(\w+)` \| .+ \| .+ \|$", (ROOT / "docs/reference/errors.md").read_text("utf-8"), re.MULTILINE
     )
@@ -137,7 +137,7 @@ def test_a_heading_has_each_term_that_people_search_for(term: str) -> None:
 
 
 def _literals() -> Iterator[str]:
-    """Yield every literal text of the packages; of a text with placeholders, its parts."""
+    """Yield every literal text of the packages, and the parts of texts with placeholders."""
     for path in [*(ROOT / "launch_async").rglob("*.py"), *(ROOT / "launch_sync" / "_bridge").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -170,7 +170,7 @@ def test_every_open_question_of_the_facts_is_answered() -> None:
     assert sorted(int(number) for number in answered.split(",")) == [int(number) for number in asked]
 
 
-def test_whoever_asks_for_a_page_that_is_not_there_is_led_to_pages_that_are() -> None:
+def test_the_404_page_links_existing_pages() -> None:
     links = re.findall(r"\{\{ '([\w/-]+)/' \| url \}\}", (ROOT / "tools/website/theme/404.html").read_text("utf-8"))
 
     assert len(links) == 4

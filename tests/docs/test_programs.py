@@ -45,11 +45,11 @@ COMMANDS = {
     "consider": ("clean_up.py",),
     "clean up": ("clean_up.py", "--yes"),
     "drift": ("keep_state.py",),
-    "mend": ("keep_state.py", "--yes"),
+    "fix": ("keep_state.py", "--yes"),
     "revalidate": ("revalidate_after_publish.py", "--gather", "0.2"),
     "trace": ("with_opentelemetry.py",),
 }
-AT_AN_ORGANIZATION = {
+WITH_AN_ORGANIZATION = {
     "real deploy": ("deploy_folder.py",),
     "real redeploy": ("redeploy_fleet.py", "--yes", "--environments", "preview"),
     "real roll out": ("roll_out_variable.py", "--yes"),
@@ -186,7 +186,7 @@ def ended(
             return programs.start(code, name=path, arguments=arguments, folder=EXAMPLES, cwd=place, **settings)
 
         started = {title: example(title, *command) for title, command in COMMANDS.items()}
-        for title, command in AT_AN_ORGANIZATION.items():
+        for title, command in WITH_AN_ORGANIZATION.items():
             started[title] = example(title, *command, variables=variables)
         for number, (name, block) in enumerate(BLOCKS.items()):
             if name in chosen or name.startswith(SHARED_BUDGET):
@@ -226,7 +226,7 @@ async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
         yield address
 
 
-async def test_the_service_starts_deployments_and_says_how_far_they_are(service: str) -> None:
+async def test_the_service_starts_deployments_and_reports_their_state(service: str) -> None:
     async with aiohttp.ClientSession(service) as session:
         async with session.get("/environments") as answer:
             (environment,) = await answer.json()
@@ -238,14 +238,14 @@ async def test_the_service_starts_deployments_and_says_how_far_they_are(service:
             assert (await answer.json())["deployment_uid"] == started["deployment_uid"]
 
 
-async def test_the_service_passes_on_what_the_error_says(service: str) -> None:
+async def test_the_service_returns_the_error_of_the_sdk(service: str) -> None:
     nowhere = {"project_uid": "0" * 24, "environment_uid": "0" * 24}
     async with aiohttp.ClientSession(service) as session, session.post("/deployments", params=nowhere) as answer:
         assert answer.status == 404
         assert (await answer.json())["error"] == "NotFoundError"
 
 
-async def test_the_service_serves_the_organization_that_the_environment_names(
+async def test_the_service_uses_the_organization_of_the_environment_variables(
     monkeypatch: pytest.MonkeyPatch, organization: LaunchEmulator
 ) -> None:
     for name, value in settings_of(organization).items():
@@ -295,7 +295,7 @@ def quiet_organization() -> Iterator[LaunchEmulator]:
         yield emulator
 
 
-async def test_what_is_published_is_purged_at_the_organization_that_the_environment_names(
+async def test_published_entries_are_purged_in_the_organization_of_the_environment_variables(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], quiet_organization: LaunchEmulator
 ) -> None:
     project = quiet_organization.add_project("news", deployments=1)
@@ -318,7 +318,7 @@ async def test_what_is_published_is_purged_at_the_organization_that_the_environm
     assert quiet_organization.ledger.count("revalidateCdnCache") == 1
 
 
-def test_what_staging_has_proven_is_promoted(ended: dict[str, Future[Ended]]) -> None:
+def test_a_deployment_of_staging_is_promoted(ended: dict[str, Future[Ended]]) -> None:
     assert re.fullmatch(r"staging: LIVE at http\S+\nproduction: LIVE at http\S+\n", output(ended["release"]))
 
 
@@ -334,23 +334,23 @@ def test_a_roll_out_is_shown_before_it_is_made(ended: dict[str, Future[Ended]]) 
     assert "set FEATURE_FLAG: 3 succeeded" in output(ended["roll out"])
 
 
-def test_only_old_previews_are_cleaned_up_and_only_if_told_to(ended: dict[str, Future[Ended]]) -> None:
+def test_only_old_previews_are_deleted_and_only_with_yes(ended: dict[str, Future[Ended]]) -> None:
     assert output(ended["consider"]) == "Would delete shop/preview-17, shop/preview-18\n"
     assert "delete environments: 2 succeeded" in output(ended["clean up"])
 
 
-def test_drift_is_shown_and_ends_with_two(ended: dict[str, Future[Ended]]) -> None:
+def test_drift_is_shown_and_the_exit_code_is_2(ended: dict[str, Future[Ended]]) -> None:
     program = ended["drift"].result()
 
     assert (program.returncode, program.stderr) == (2, "")
     assert "+ cassini-it  create the project" in program.stdout
 
 
-def test_drift_is_mended_if_told_to(ended: dict[str, Future[Ended]]) -> None:
-    assert output(ended["mend"]).endswith("Remaining: no changes\n")
+def test_drift_is_fixed_with_yes(ended: dict[str, Future[Ended]]) -> None:
+    assert output(ended["fix"]).endswith("Remaining: no changes\n")
 
 
-def test_what_is_published_at_once_costs_one_revalidation(ended: dict[str, Future[Ended]]) -> None:
+def test_entries_published_together_cost_one_revalidation(ended: dict[str, Future[Ended]]) -> None:
     assert "Purged article, moonrise, eclipse\n1 revalidations today, 499 left" in output(ended["revalidate"])
 
 
@@ -388,10 +388,10 @@ def test_every_running_build_is_tailed_to_its_end(ended: dict[str, Future[Ended]
     assert len(lines) == 9
 
 
-def test_examples_go_to_the_organization_that_the_environment_names(
+def test_examples_use_the_organization_of_the_environment_variables(
     ended: dict[str, Future[Ended]], organization: LaunchEmulator
 ) -> None:
-    outputs = {title: output(ended[title]) for title in AT_AN_ORGANIZATION}
+    outputs = {title: output(ended[title]) for title in WITH_AN_ORGANIZATION}
 
     assert "LIVE at http://127.0.0.1:" in outputs["real deploy"]
     assert "1 succeeded" in outputs["real redeploy"]
@@ -406,14 +406,14 @@ def test_a_block_of_the_documentation_runs(ended: dict[str, Future[Ended]], name
     output(ended[name])
 
 
-def without_chance(text: str) -> str:
+def without_random_parts(text: str) -> str:
     """Return the output of a program, without the numbers that differ in each run."""
     return re.sub(r"\b[0-9a-f]{24}\b|(?<=Plan )[0-9a-f]{8}|(?<=127.0.0.1:)\d+", "#", text)
 
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_program_prints_what_its_page_shows(ended: dict[str, Future[Ended]], name: str) -> None:
-    assert without_chance(SHOWN[name].text) in without_chance(output(ended[name]))
+    assert without_random_parts(SHOWN[name].text) in without_random_parts(output(ended[name]))
 
 
 def test_the_shared_budget_of_the_documentation_is_used(ended: dict[str, Future[Ended]], redis_url: str | None) -> None:

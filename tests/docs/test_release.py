@@ -31,7 +31,7 @@ def test_a_project_with_all_addresses_is_complete() -> None:
     assert list(missing_addresses(urls(COMPLETE))) == []
 
 
-def test_each_missing_address_is_named_with_where_to_write_it() -> None:
+def test_each_missing_address_is_reported_with_its_place() -> None:
     complaints = list(missing_addresses(urls("[project]\n")))
 
     assert [complaint.split()[2] for complaint in complaints] == ["Source", "Issues", "Documentation", "Changelog"]
@@ -39,13 +39,13 @@ def test_each_missing_address_is_named_with_where_to_write_it() -> None:
 
 
 @pytest.mark.parametrize("address", ["http://git.some-company.com/launch", "https://example.com/launch", "TODO"])
-def test_an_address_that_leads_nowhere_is_none(address: str) -> None:
+def test_a_placeholder_address_is_refused(address: str) -> None:
     (complaint,) = missing_addresses({**urls(COMPLETE), "Source": address})
 
     assert address in complaint
 
 
-def test_one_version_everywhere_is_in_order() -> None:
+def test_the_same_version_in_all_files_is_accepted() -> None:
     assert list(other_versions("v1.2.3", "1.2.3", MODULE, CHANGES)) == []
 
 
@@ -60,15 +60,15 @@ def test_one_version_everywhere_is_in_order() -> None:
         ("v1.2.3", "1.2.3", MODULE, CHANGES.replace("2027-01-31", "not released yet"), "has no date"),
     ],
 )
-def test_a_version_that_stands_elsewhere_is_named(
+def test_a_different_version_is_reported_with_its_file(
     tag: str, version: str, module: str, changes: str, complaint: str
 ) -> None:
-    (said,) = other_versions(tag, version, module, changes)
+    (found,) = other_versions(tag, version, module, changes)
 
-    assert complaint in said
+    assert complaint in found
 
 
-def test_links_that_only_a_checkout_can_follow_are_named_once() -> None:
+def test_relative_links_are_reported_once() -> None:
     readme = "[a](docs/a.md) [again](docs/a.md) ![picture](docs/b.svg) [c](https://some-company.com) [d](#here)"
 
     (complaint,) = relative_links(readme)
@@ -77,14 +77,14 @@ def test_links_that_only_a_checkout_can_follow_are_named_once() -> None:
     assert list(relative_links("[c](https://some-company.com)")) == []
 
 
-def test_the_checklist_names_the_session_and_every_address() -> None:
+def test_the_release_checklist_names_the_session_and_all_addresses() -> None:
     checklist = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Release checklist")[2]
 
     assert "`python3 tools/run.py release -- v1.2.3`" in checklist
     assert [name for name in LINKS if f"`{name}`" not in checklist] == []
 
 
-def test_once_told_where_it_lives_the_project_is_complete() -> None:
+def test_with_the_addresses_the_project_is_complete() -> None:
     pyproject = with_urls((ROOT / "pyproject.toml").read_text("utf-8"), ADDRESSES)
     readme = with_whole_links((ROOT / "README.md").read_text("utf-8"), ADDRESSES)
     site = with_site((ROOT / "mkdocs.yml").read_text("utf-8"), ADDRESSES)

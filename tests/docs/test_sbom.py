@@ -19,7 +19,7 @@ def _sbom(dependencies: list[str], extras: dict[str, list[str]]) -> str:
     )
 
 
-def test_a_dependency_has_its_range_and_says_whether_it_is_always_installed() -> None:
+def test_a_dependency_has_its_version_range_and_its_scope() -> None:
     text = _sbom(["aiohttp<4,>=3.14", "attrs"], {"b": ["rich>=13"], "a": ["rich>=13", "attrs"]})
     document = json.loads(text)
 
@@ -33,7 +33,7 @@ def test_a_dependency_has_its_range_and_says_whether_it_is_always_installed() ->
     assert document["dependencies"][0]["dependsOn"] == ["pkg:pypi/aiohttp", "pkg:pypi/attrs", "pkg:pypi/rich"]
 
 
-def test_the_same_needs_give_the_same_bytes() -> None:
+def test_the_same_dependencies_give_the_same_bytes() -> None:
     extras = PROJECT["optional-dependencies"]
 
     text = _sbom(PROJECT["dependencies"], extras)
@@ -41,6 +41,6 @@ def test_the_same_needs_give_the_same_bytes() -> None:
     assert text == _sbom(PROJECT["dependencies"][::-1], dict(reversed(extras.items())))
 
 
-def test_extras_that_contradict_each_other_are_refused() -> None:
+def test_extras_with_different_ranges_are_refused() -> None:
     with pytest.raises(ValueError, match="rich"):
         _sbom([], {"a": ["rich>=13"], "b": ["rich>=14"]})

@@ -26,13 +26,13 @@ def _groups(entries: list[Entry]) -> Iterator[Entry]:
             yield from _groups(list(entry.below))
 
 
-def test_pages_have_nothing_left_that_only_we_understand(pages: dict[str, str]) -> None:
+def test_pages_contain_no_markers_of_the_build(pages: dict[str, str]) -> None:
     leftover = re.compile(r"^ *::: |--8<--|\]\[launch_|^ *<!-- \w+ -->$", re.MULTILINE)
 
     assert {page: leftover.findall(text) for page, text in pages.items() if leftover.search(text)} == {}
 
 
-def test_the_navigation_has_every_page_but_the_decisions_once(pages: dict[str, str]) -> None:
+def test_the_navigation_has_every_page_once_except_the_decisions(pages: dict[str, str]) -> None:
     listed = [page for entry in navigation() for page in entry.pages()]
 
     assert sorted(listed) == sorted(page for page in pages if not page.startswith("decisions/"))
@@ -60,7 +60,7 @@ def test_a_page_lists_the_decisions(pages: dict[str, str]) -> None:
     assert listed == sorted(path.name for path in (DOCS / "decisions").glob("[0-9]*.md"))
 
 
-def test_programs_get_every_page_of_the_navigation_with_its_first_sentence(pages: dict[str, str]) -> None:
+def test_llms_txt_lists_every_page_with_its_first_sentence(pages: dict[str, str]) -> None:
     lines = llms(navigation(), pages).splitlines()
 
     assert lines[0] == "# contentstack-launch"
@@ -68,7 +68,7 @@ def test_programs_get_every_page_of_the_navigation_with_its_first_sentence(pages
     assert len(described) == sum(1 for entry in navigation() for _ in entry.pages())
 
 
-def test_what_is_written_is_complete_and_stays_the_same(tmp_path: Path, pages: dict[str, str]) -> None:
+def test_a_second_build_removes_old_pages_and_leaves_unchanged_files(tmp_path: Path, pages: dict[str, str]) -> None:
     write(tmp_path, pages)
     (tmp_path / "docs" / "old.md").write_text("left over", "utf-8")
     untouched = (tmp_path / "docs" / "index.md").stat().st_mtime_ns
@@ -97,7 +97,7 @@ def test_a_function_has_its_signature_its_parameters_and_its_errors() -> None:
     assert "\n- [`ArchiveError`][launch_async.errors.ArchiveError?]: " in text
 
 
-def test_the_other_package_is_described_without_await_and_found_once() -> None:
+def test_launch_sync_is_described_without_await_and_not_in_the_search() -> None:
     text = markdown("launch_sync.client.LaunchClient.deploy", Options())
 
     assert "```python\ndef deploy(" in text
@@ -112,19 +112,19 @@ def test_a_class_of_attrs_shows_its_fields_with_their_defaults() -> None:
     assert "### `url` { #launch_async.models.deployment.Deployment.url .api data-search-exclude }" in text
 
 
-def test_a_module_shows_what_it_offers_and_no_more() -> None:
+def test_a_module_shows_only_its_public_names() -> None:
     text = markdown("launch_async.http.recording", Options(show_root_heading=False))
 
     assert "\n## `record_responses` { " in f"\n{text}"
     assert "`_" not in re.sub(r"`__\w+__", "", text)
 
 
-def test_a_name_that_is_not_there_is_an_error() -> None:
+def test_an_unknown_name_is_an_error() -> None:
     with pytest.raises(KeyError):
         markdown("launch_async.client.Nobody", Options())
 
 
-def test_a_file_or_a_part_of_it_that_is_not_there_is_an_error() -> None:
+def test_a_missing_file_or_part_of_a_file_is_an_error() -> None:
     assert inserted('  --8<-- "examples/visit.py"\n').startswith('  """')
     for path in ("nothing.py", "CONTRIBUTING.md:nothing"):
         with pytest.raises(ValueError, match="nothing"):
@@ -146,7 +146,7 @@ def _canonical(path: str) -> str:
     return {"pack.door.X": "pack.X"}[path]
 
 
-def test_references_become_links_between_pages_and_code_stays() -> None:
+def test_references_become_links_and_code_is_unchanged() -> None:
     pages = linked(PAGES, _canonical)
 
     assert pages["how-to/a.md"] == (
@@ -157,7 +157,7 @@ def test_references_become_links_between_pages_and_code_stays() -> None:
     assert "\n[`X`](#pack.X)\n" in pages["reference/b.md"]
 
 
-def test_a_reference_that_leads_nowhere_is_an_error() -> None:
+def test_a_reference_without_a_page_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"index\.md: no page describes pack\.Z"):
         linked({"index.md": "[z][pack.Z]"}, _canonical)
 
@@ -188,7 +188,7 @@ def _site(folder: Path, **texts: str) -> Path:
     return folder
 
 
-def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
+def test_dead_links_are_found(tmp_path: Path) -> None:
     site = _site(
         tmp_path,
         home='<a href="a/#x">ok</a><a href="a/#y">no part</a><a href="b/">none</a><a href="https://example.com/">out</a>',
@@ -210,7 +210,7 @@ def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
         '<p style="background: url(https://example.com/a.png)"></p>',
     ],
 )
-def test_what_is_loaded_from_elsewhere_is_found(tmp_path: Path, tag: str) -> None:
+def test_files_from_other_hosts_are_found(tmp_path: Path, tag: str) -> None:
     site = _site(tmp_path, home=f'{tag}<a href="https://example.com/"></a><link rel="canonical" href="https://a.b/">')
 
     assert len(list(check.loaded_from_elsewhere(site))) == 1
@@ -222,7 +222,7 @@ def test_a_stylesheet_that_loads_a_font_is_found(tmp_path: Path) -> None:
     assert list(check.loaded_from_elsewhere(tmp_path)) == ["a.css loads https://example.com/font.css"]
 
 
-def test_two_builds_are_compared_by_their_words(tmp_path: Path) -> None:
+def test_two_builds_are_compared_by_their_text(tmp_path: Path) -> None:
     page = '<nav>menu</nav><article><h1>Title<a class="headerlink">&para;</a></h1> <p>All the\nwords</p></article>'
     one = _site(tmp_path / "one", home=page, a=page)
     same = _site(tmp_path / "same", home=page.replace("menu", "other").replace("\n", "  "), a=page)

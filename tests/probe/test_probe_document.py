@@ -34,7 +34,7 @@ def test_the_project_s_own_description_has_no_difference() -> None:
     assert _compared(_document()) == ([], "")
 
 
-def test_what_is_new_gone_and_different_is_found() -> None:
+def test_new_missing_and_different_parts_are_found() -> None:
     document = _document()
     paths = document["paths"]
     paths["/projects/{project_uid}/rollback"] = {"post": {"responses": {}}}
@@ -70,7 +70,7 @@ def test_what_is_new_gone_and_different_is_found() -> None:
     )
 
 
-def test_names_of_path_parameters_and_operations_that_are_not_public_make_no_difference() -> None:
+def test_names_of_path_parameters_and_private_operations_are_ignored() -> None:
     document = _document()
     document["paths"] = {
         path.replace("project_uid", "projectUid"): item
@@ -103,7 +103,7 @@ def test_a_document_without_schemas_has_no_difference_in_fields() -> None:
         (b"[" * 100_000, "not an OpenAPI document"),
     ],
 )
-def test_an_odd_document_is_a_problem_and_no_crash(body: bytes, words: str) -> None:
+def test_a_document_of_another_format_is_a_problem(body: bytes, words: str) -> None:
     differences, problem = compared(Exchange("GET", "/openapi", 200, body=body))
 
     assert differences == ()
@@ -114,7 +114,7 @@ def test_a_missing_document_is_a_problem() -> None:
     assert compared(Exchange("GET", "/openapi", 404)) == ((), "GET /openapi ended with status 404.")
 
 
-def test_references_that_lead_in_a_circle_end() -> None:
+def test_circular_references_are_read_once() -> None:
     schema = {"$ref": "#/components/schemas/A"}
     document: dict[str, Any] = {
         "paths": {

@@ -17,7 +17,7 @@ from launch_async.probe import ProbeReport, probe, probe_steps
 from tests.support.probed import SCRATCH, client_of, emulator_with_content, in_virtual_time, probed
 
 
-def test_a_probe_that_reads_sends_60_requests_at_most_and_none_that_changes_anything() -> None:
+def test_a_read_only_probe_sends_at_most_60_get_requests() -> None:
     emulator = emulator_with_content()
 
     report = probed(emulator, write=False)
@@ -29,7 +29,7 @@ def test_a_probe_that_reads_sends_60_requests_at_most_and_none_that_changes_anyt
     assert not report.wrote
 
 
-def test_limit_0_is_sent_by_a_daring_probe_only() -> None:
+def test_only_a_daring_probe_sends_limit_0() -> None:
     def zeros(*, daring: bool) -> int:
         queries: list[str] = []
 
@@ -57,7 +57,7 @@ def test_60_requests_are_a_hard_limit() -> None:
     assert report.requests == len(emulator.ledger.requests) <= 60
 
 
-def test_a_probe_takes_half_of_the_budget_at_most_beside_another_program_that_takes_all_it_gets() -> None:
+def test_a_probe_uses_at_most_half_of_a_budget_that_another_program_saturates() -> None:
     emulator = emulator_with_content(rate_limit=10, seed=11)
     at: list[float] = []
 
@@ -94,7 +94,7 @@ Interrupt = Callable[[Request, "asyncio.Task[ProbeReport]"], object]
 
 
 def _left_after(before: Interrupt | None = None, after: Interrupt | None = None) -> list[str | None]:
-    """Probe with a scratch project and disturb its requests, before or after the service acts; return what is left."""
+    """Probe with a scratch project, disturb its requests before or after the service acts, and return all projects."""
     emulator = LaunchEmulator(port=None, rate_limit=None, build_seconds=1.0)
     probing: asyncio.Task[ProbeReport] | None = None
 
@@ -121,7 +121,7 @@ def _left_after(before: Interrupt | None = None, after: Interrupt | None = None)
 
 
 def _at(number: int, act: Interrupt) -> Interrupt:
-    """Return what disturbs the request of a number, and none before or after it."""
+    """Return a function that disturbs only the request with this number."""
     count = 0
 
     def disturb(request: Request, probing: asyncio.Task[ProbeReport]) -> None:
@@ -164,7 +164,7 @@ def test_a_project_whose_creation_lost_its_answer_is_found_and_deleted() -> None
     assert _left_after(after=lose) == []
 
 
-def test_a_project_of_that_name_is_never_touched() -> None:
+def test_an_existing_project_with_the_name_is_not_changed() -> None:
     emulator = emulator_with_content()
     emulator.add_project(SCRATCH)
 
@@ -174,7 +174,7 @@ def test_a_project_of_that_name_is_never_touched() -> None:
     assert {entry.method for entry in emulator.ledger.requests} == {"GET"}
 
 
-def test_a_project_of_that_name_that_appears_meanwhile_is_not_deleted() -> None:
+def test_a_project_with_the_name_that_appears_during_the_probe_is_not_deleted() -> None:
     emulator = emulator_with_content()
 
     async def overtake(request: Request, send: Send) -> Response:
@@ -233,17 +233,17 @@ def test_the_steps_are_shown_without_a_request() -> None:
     assert not any("limit=0" in step for step in reads)
 
 
-def test_each_step_is_told_before_it_begins() -> None:
-    emulator, told = emulator_with_content(), list[str]()
+def test_each_step_is_reported_before_it_begins() -> None:
+    emulator, reported = emulator_with_content(), list[str]()
 
     async def main() -> None:
         async with emulator, client_of(emulator) as client:
-            await probe(client, write=True, project=SCRATCH, on_step=told.append)
+            await probe(client, write=True, project=SCRATCH, on_step=reported.append)
 
     in_virtual_time(main())
 
-    assert told[:2] == ["Read the API document", "Make sure that the name of the scratch project is not in use"]
-    assert told[-1] == "Delete the scratch project"
+    assert reported[:2] == ["Read the API document", "Make sure that the name of the scratch project is not in use"]
+    assert reported[-1] == "Delete the scratch project"
 
 
 def test_an_empty_organization_and_a_token_without_permission_leave_questions_undecided() -> None:
@@ -264,7 +264,7 @@ def test_an_empty_organization_and_a_token_without_permission_leave_questions_un
     assert all(row.reason for report in (empty, forbidden) for row in report.undecided)
 
 
-def test_a_report_holds_no_name_no_uid_and_no_secret() -> None:
+def test_a_report_contains_no_name_no_uid_and_no_secret() -> None:
     emulator = emulator_with_content()
     texts = "\n".join(
         text
@@ -279,7 +279,7 @@ def test_a_report_holds_no_name_no_uid_and_no_secret() -> None:
     assert [name for name in (SCRATCH, "landing", "atlas", "example.com", "emulator.localhost") if name in texts] == []
 
 
-def test_a_scratch_project_that_a_colleague_deletes_ends_the_writes_soon() -> None:
+def test_the_writes_end_soon_if_a_colleague_deletes_the_scratch_project() -> None:
     emulator = emulator_with_content()
     began = emulator.clock.now()
 
@@ -318,7 +318,7 @@ def test_a_notebook_shows_the_report_as_a_table() -> None:
     assert "<td>downloadUrl</td>" in html
 
 
-def test_a_report_as_json_has_everything() -> None:
+def test_a_report_as_json_has_all_rows_and_options() -> None:
     report = probed(emulator_with_content(), write=False)
     document = json.loads(report.to_json())
 
@@ -328,7 +328,7 @@ def test_a_report_as_json_has_everything() -> None:
     assert report.to_markdown().count("\n| ") >= len(report.rows)
 
 
-def test_a_single_failure_of_the_service_decides_nothing() -> None:
+def test_a_single_failure_of_the_service_does_not_change_the_verdict() -> None:
     failed: set[str] = set()
 
     async def fail_once(request: Request, send: Send) -> Response:
@@ -343,7 +343,7 @@ def test_a_single_failure_of_the_service_decides_nothing() -> None:
     assert report[31].value == {"status": 200, "heartbeat": "comment", "session_s": 900}
 
 
-def test_lines_that_have_become_too_old_are_not_taken_for_a_short_log() -> None:
+def test_a_log_with_deleted_old_lines_is_not_reported_as_a_short_log() -> None:
     report = probed(emulator_with_content(log_retention=6.0))
 
     assert not report[33].is_decided

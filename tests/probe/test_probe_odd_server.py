@@ -19,7 +19,7 @@ UIDS = [f"{number:024x}" for number in (5, 3, 9, 1, 7, 2)]
 
 @asynccontextmanager
 async def served(handler: Handler) -> AsyncGenerator[LaunchClient]:
-    """Serve every path with one handler, and give a client of that server."""
+    """Serve all paths with one handler, and yield a client of the server."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app)
@@ -40,12 +40,12 @@ async def served(handler: Handler) -> AsyncGenerator[LaunchClient]:
 
 
 def _strange(path: str, query: Any) -> Any:
-    """Return answers that look like the service's, and prove nothing."""
+    """Return answers that look like those of the service, but decide no question."""
     words = path.strip("/").split("/")
     if path == "/openapi":
         return {"swagger": "2.0", "paths": {"/pets": {"get": {}}}}
     if words[-1] == "deployment-logs":
-        # It pays no attention to `timestamp`.
+        # This log ignores `timestamp`.
         return {"deploymentLogs": [{"message": f"{n}", "timestamp": f"2026-01-01T00:00:0{n}Z"} for n in range(5)]}
     if words[-1] == "server-logs":
         return {"logs": [], "serverLogs": []}
@@ -128,7 +128,7 @@ async def test_an_odd_server_leaves_every_question_undecided(handler: Handler, a
 
 
 @pytest.mark.parametrize("handler", [html, a_list, broken, numbers])
-async def test_nothing_is_written_where_the_name_cannot_be_checked(handler: Handler) -> None:
+async def test_a_probe_writes_nothing_if_the_name_cannot_be_checked(handler: Handler) -> None:
     methods: set[str] = set()
 
     async def noting(request: web.Request) -> web.StreamResponse:

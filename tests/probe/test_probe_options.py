@@ -50,8 +50,8 @@ QUESTIONS: Mapping[str, int | str] = {
     "build_log_lines": 33,
     "rollback_retention": "retention",
 }
-# Emulators with options that do not hide each other. Between them, every choice of every option is switched on.
-SWITCHED: Mapping[str, dict[str, Any]] = {
+# Emulators with options that do not hide each other. Together they contain each choice of each option.
+WORLDS: Mapping[str, dict[str, Any]] = {
     "first": {
         "create_status": 200,
         "revalidate_status": 201,
@@ -106,7 +106,7 @@ SWITCHED: Mapping[str, dict[str, Any]] = {
 }
 
 
-def test_a_probe_of_the_emulator_decides_24_questions_and_contradicts_nothing() -> None:
+def test_a_probe_of_the_emulator_decides_24_questions_and_contradicts_no_default() -> None:
     report = probed(emulator_with_content(long_log=True))
 
     assert len(report.decided) >= 24
@@ -115,9 +115,9 @@ def test_a_probe_of_the_emulator_decides_24_questions_and_contradicts_nothing() 
     assert_never_wrong(report, {})
 
 
-@pytest.mark.parametrize("world", SWITCHED)
-def test_an_option_that_is_switched_is_seen_and_nothing_is_decided_wrongly(world: str) -> None:
-    options = SWITCHED[world]
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_changed_option_is_found_and_no_question_is_decided_wrongly(world: str) -> None:
+    options = WORLDS[world]
 
     report = probed(emulator_with_content(**options))
 
@@ -129,12 +129,12 @@ def test_an_option_that_is_switched_is_seen_and_nothing_is_decided_wrongly(world
     assert_never_wrong(report, options)
 
 
-def test_every_choice_of_every_option_that_a_question_is_about_is_switched() -> None:
+def test_the_worlds_contain_each_choice_of_each_option_with_a_question() -> None:
     missing = {
         (name, choice)
         for name in QUESTIONS
         for choice in _choices(name)
-        if choice != getattr(EmulatorOptions(), name) and all(one.get(name) != choice for one in SWITCHED.values())
+        if choice != getattr(EmulatorOptions(), name) and all(one.get(name) != choice for one in WORLDS.values())
     }
 
     assert missing == set()
@@ -149,7 +149,7 @@ def _choices(name: str) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("options", [{}, {"check_bearer_organization": True}])
-def test_a_bearer_token_decides_whether_the_organization_matters(options: dict[str, Any]) -> None:
+def test_a_bearer_token_decides_whether_the_organization_is_checked(options: dict[str, Any]) -> None:
     report = probed(emulator_with_content(**options), bearer=True)
 
     assert report[12].value == {"without": 200, "other": 403 if options else 200}
@@ -168,12 +168,12 @@ def test_a_bearer_token_decides_whether_the_organization_matters(options: dict[s
     ],
     ids=str,
 )
-def test_an_option_that_no_question_is_about_leads_to_no_wrong_verdict(options: dict[str, Any]) -> None:
+def test_an_option_without_a_question_causes_no_wrong_verdict(options: dict[str, Any]) -> None:
     assert_never_wrong(probed(emulator_with_content(**options)), options)
 
 
 def assert_never_wrong(report: ProbeReport, options: Mapping[str, Any]) -> None:
-    """Compare every option that the report derives, and every value, with the emulator's own option."""
+    """Compare all options and values of the report with the options of the emulator."""
     emulated = EmulatorOptions(**options)
     derived = report.to_emulator_options()
     wrong = {
@@ -194,7 +194,7 @@ def _agrees(name: str, derived: object, true: Any) -> bool:
 
 
 def _truths(emulated: EmulatorOptions) -> dict[int, object]:
-    """Return what the rows must say, where their value is an option."""
+    """Return the expected values of the rows whose value is an option."""
     return {
         3: emulated.download_key,
         4: emulated.server_logs_key,
@@ -214,7 +214,7 @@ def _truths(emulated: EmulatorOptions) -> dict[int, object]:
     }
 
 
-def test_the_scratch_project_is_gone_afterwards() -> None:
+def test_the_scratch_project_is_deleted_at_the_end() -> None:
     emulator = emulator_with_content()
 
     report = probed(emulator)

@@ -1,4 +1,4 @@
-"""A tape of a probe leads to the same verdicts, and the derived emulator answers in the same way."""
+"""A probe of a tape gives the same verdicts, and the derived emulator gives the same answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from launch_async.models.base import JSONValue
 from launch_async.probe import ProbeReport
 from tests.support.probed import SCRATCH, emulator_with_content, probed
 
-# Between them most of the behaviours that a probe can see, and none of the defaults.
+# Together these two contain most behaviours that a probe can find. None is a default of the emulator.
 ONE: dict[str, Any] = {
     "create_status": 202,
     "download_key": "url",
@@ -55,9 +55,7 @@ OTHER: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("options", [{}, ONE, OTHER], ids=["defaults", "one", "other"])
-def test_a_tape_leads_to_the_same_verdicts_and_the_derived_emulator_answers_alike(
-    options: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_tape_and_the_derived_emulator_give_the_same_verdicts(options: dict[str, Any], tmp_path: Path) -> None:
     tape, again = tmp_path / "tape.jsonl", tmp_path / "again.jsonl"
 
     report = probed(emulator_with_content(**options), tape=tape)
@@ -90,7 +88,7 @@ def _exchanges(tape: Path) -> list[tuple[str, str, object, object]]:
 
 
 def _shape(value: object) -> object:
-    """Return the names and types of a document, and its words where they are not somebody's."""
+    """Return the names and types of a document, and its texts without identities."""
     if isinstance(value, dict):
         return {_without_identity(str(name)): _shape(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -103,13 +101,13 @@ def _without_identity(text: str) -> str:
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z|\d+", "N", text)
 
 
-def test_a_tape_holds_no_name_of_the_scratch_project(tmp_path: Path) -> None:
+def test_a_tape_does_not_contain_the_name_of_the_scratch_project(tmp_path: Path) -> None:
     probed(emulator_with_content(), tape=tmp_path / "tape.jsonl")
 
     assert SCRATCH not in (tmp_path / "tape.jsonl").read_text("utf-8")
 
 
-def test_a_file_that_is_no_tape_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_tape_is_refused_before_a_request(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("my notes\n")
     emulator = emulator_with_content()
 
