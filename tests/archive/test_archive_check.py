@@ -146,7 +146,7 @@ def test_an_encrypted_file_is_refused_by_name(tmp_path: Path) -> None:
         check_archive(path)
 
 
-def test_an_unknown_compression_is_refused_with_the_one_to_use(tmp_path: Path) -> None:
+def test_the_error_about_an_unknown_compression_names_deflate(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "a.zip")
     content = bytearray(path.read_bytes())
     content[content.rindex(b"PK\x01\x02") + 10] = 97

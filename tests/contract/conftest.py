@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from contract.tour import take_the_tour
+from contract.all_operations import call_all_operations
 
 
 @pytest.fixture(scope="session")
 def exchanges(tmp_path_factory):
-    """All exchanges of the tour, in order."""
-    return asyncio.run(take_the_tour(tmp_path_factory.mktemp("tour")))
+    """The exchanges of all operations, in order."""
+    return asyncio.run(call_all_operations(tmp_path_factory.mktemp("operations")))

@@ -29,7 +29,7 @@ WITHOUT_EFFECT = {"header:x-cs-api-version"}
 
 def requests_of(exchanges, operation):
     found = [sent for sent in exchanges if DOCUMENT.find(sent.method, sent.path) is operation]
-    assert found, f"the tour never calls {operation.id}"
+    assert found, f"no test calls {operation.id}"
     return found
 
 

@@ -145,7 +145,7 @@ def test_an_invalid_request_gets_a_documented_refusal(name, emulator, session, r
 
 
 def test_the_answers_to_the_client_are_documented(exchanges):
-    """Check every answer that the client gets on its tour."""
+    """Check each answer to a call of all operations."""
     document = answers_document()
     answers = [(document.find(one.method, one.path), one) for one in exchanges]
 

@@ -1,4 +1,4 @@
-"""Preview environments: created once, found again, and gone when their time is over; nothing else is ever touched."""
+"""Preview environments: created once, reused, and deleted after their end. Other environments are not changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 @pytest.fixture
 def shop(launch):
-    """A Git project of a production environment that is built in its own way."""
+    """A Git project with a production environment that has its own preset and a secret variable."""
     emulator, _ = launch
     return emulator.add_project("shop", git=True, framework_preset="NEXTJS", variables=[("API_TOKEN", "s3cr3t-value")])
 
@@ -47,7 +47,7 @@ async def test_a_branch_gets_an_environment_and_the_next_create_deploys_to_it(la
     assert emulator.ledger.count("createEnvironment") == 1
 
 
-async def test_a_preview_is_built_as_the_project_is_and_gets_none_of_its_secrets(launch, shop):
+async def test_a_preview_has_the_settings_of_production_and_none_of_its_variables(launch, shop):
     _, client = launch
     production = next(iter(shop.environments))
     await client.environments.update(shop.uid, production, build_command="npm run build")
@@ -71,7 +71,7 @@ async def test_a_folder_gets_an_environment(launch, folder, fetch):
     assert again.environment_uid == preview.environment_uid
 
 
-async def test_previews_are_listed_with_age_and_owner(launch, shop):
+async def test_a_list_of_previews_has_their_ages_and_owners(launch, shop):
     emulator, client = launch
     await client.previews.create(shop.uid, branch="later", ttl=2 * DAY, owner="bob")
     await client.previews.create(shop.uid, branch="sooner", ttl=DAY)
@@ -90,7 +90,7 @@ async def test_previews_are_listed_with_age_and_owner(launch, shop):
     assert list(await client.previews.list(other.uid)) == []
 
 
-async def test_a_sweep_deletes_what_is_over_and_nothing_else(launch, shop):
+async def test_a_sweep_deletes_only_expired_previews(launch, shop):
     emulator, client = launch
     await client.previews.create(shop.uid, branch="short", ttl=HOUR)
     await client.previews.create(shop.uid, branch="long", ttl=DAY)
@@ -121,7 +121,7 @@ async def test_a_protected_name_is_never_swept_even_with_a_marker(launch, shop):
     assert [one.name for one in await client.previews.sweep()] == ["Production-2"]
 
 
-async def test_what_was_extended_since_it_was_listed_is_kept(launch, shop):
+async def test_a_preview_that_is_extended_during_a_sweep_is_not_deleted(launch, shop):
     emulator, client = launch
     preview = await client.previews.create(shop.uid, branch="moon", ttl=HOUR)
     emulator.advance(3601)
@@ -138,7 +138,7 @@ async def test_what_was_extended_since_it_was_listed_is_kept(launch, shop):
     assert "preview-moon" in await environments(client, shop)
 
 
-async def test_what_was_deleted_meanwhile_is_no_error(launch, shop):
+async def test_concurrent_sweeps_are_no_error(launch, shop):
     emulator, client = launch
     await client.previews.create(shop.uid, branch="moon", ttl=HOUR)
     emulator.advance(3601)
@@ -149,7 +149,7 @@ async def test_what_was_deleted_meanwhile_is_no_error(launch, shop):
     assert set(await environments(client, shop)) == {"production"}
 
 
-async def test_a_failure_is_raised_when_the_others_are_gone(launch, shop, caplog):
+async def test_a_sweep_raises_a_failure_after_the_other_deletions(launch, shop, caplog):
     emulator, client = launch
     for branch in ("a", "b", "c"):
         await client.previews.create(shop.uid, branch=branch, ttl=HOUR)
@@ -176,7 +176,7 @@ async def test_a_preview_is_extended_from_now(launch, shop):
     assert (shorter.owner, shorter.source) == ("alice", "branch moon")
 
 
-async def test_the_next_create_never_shortens_a_preview(launch, shop):
+async def test_the_next_create_does_not_shorten_a_preview(launch, shop):
     _, client = launch
     preview = await client.previews.create(shop.uid, branch="moon", ttl=HOUR)
     longer = await client.previews.extend(preview, 7 * DAY)
@@ -186,7 +186,7 @@ async def test_the_next_create_never_shortens_a_preview(launch, shop):
     assert (again.expires_at, again.owner) == (longer.expires_at, "bob")
 
 
-async def test_a_preview_ends_with_its_pull_request(launch, shop):
+async def test_a_preview_can_be_deleted_by_its_branch(launch, shop):
     _, client = launch
     await client.previews.create(shop.uid, branch="feature/moon", ttl=DAY)
 
@@ -197,7 +197,7 @@ async def test_a_preview_ends_with_its_pull_request(launch, shop):
     assert set(await environments(client, shop)) == {"production"}
 
 
-async def test_an_environment_that_is_no_preview_is_never_taken_or_deleted(launch, shop):
+async def test_an_environment_that_is_not_a_preview_is_not_changed_or_deleted(launch, shop):
     emulator, client = launch
     mine = await client.environments.create_from_git(shop.uid, "staging", git_branch="main", description="by hand")
     before = emulator.ledger.count("createDeployment")
@@ -214,7 +214,7 @@ async def test_an_environment_that_is_no_preview_is_never_taken_or_deleted(launc
     assert emulator.ledger.count("deleteEnvironment") == 0
 
 
-async def test_two_jobs_of_one_branch_create_one_environment(launch, shop):
+async def test_two_concurrent_jobs_of_a_branch_create_one_environment(launch, shop):
     emulator, client = launch
     async with client_of(emulator) as other:
         previews = await asyncio.gather(
@@ -225,7 +225,7 @@ async def test_two_jobs_of_one_branch_create_one_environment(launch, shop):
     assert [name for name in await environments(client, shop) if name != "production"] == ["preview-moon"]
 
 
-async def test_a_preview_that_is_swept_meanwhile_is_created_again(launch, shop):
+async def test_a_preview_that_is_deleted_during_create_is_created_again(launch, shop):
     emulator, client = launch
     old = await client.previews.create(shop.uid, branch="moon", ttl=DAY)
     gone = False
@@ -244,7 +244,7 @@ async def test_a_preview_that_is_swept_meanwhile_is_created_again(launch, shop):
     assert preview.deployment.status.is_serving
 
 
-async def test_a_failed_build_leaves_the_preview_for_the_next_create(launch, shop):
+async def test_the_next_create_uses_the_preview_of_a_failed_build(launch, shop):
     emulator, client = launch
     emulator.script("FAILED")
 
@@ -255,7 +255,7 @@ async def test_a_failed_build_leaves_the_preview_for_the_next_create(launch, sho
     assert emulator.ledger.count("createEnvironment") == 1
 
 
-async def test_the_limit_of_a_project_is_explained(start):
+async def test_the_error_about_the_limit_of_environments_counts_the_previews(start):
     async with start(environment_limit=3) as (emulator, client):
         shop = emulator.add_project("shop", git=True)
         await client.previews.create(shop.uid, branch="a", ttl=HOUR)
@@ -287,7 +287,7 @@ async def test_the_limit_of_a_project_is_explained(start):
         ({"branch": "a", "timeout": 0}, "timeout"),
     ],
 )
-async def test_malformed_arguments_cost_no_request(launch, shop, wrong, words):
+async def test_malformed_arguments_are_refused_before_a_request(launch, shop, wrong, words):
     emulator, client = launch
     before = len(emulator.ledger.requests)
 
@@ -297,7 +297,7 @@ async def test_malformed_arguments_cost_no_request(launch, shop, wrong, words):
     assert len(emulator.ledger.requests) == before
 
 
-async def test_an_unknown_model_is_refused_before_anything_is_created(launch, shop):
+async def test_unknown_environments_and_projects_are_refused_before_a_creation(launch, shop):
     emulator, client = launch
 
     with pytest.raises(InvalidArgumentError, match="the project has no environment"):
@@ -311,7 +311,7 @@ async def test_an_unknown_model_is_refused_before_anything_is_created(launch, sh
     assert emulator.ledger.count("createEnvironment") == 0
 
 
-async def test_without_the_services_time_nothing_ends(launch, shop):
+async def test_a_sweep_without_a_date_header_deletes_nothing(launch, shop):
     emulator, client = launch
     await client.previews.create(shop.uid, branch="moon", ttl=HOUR)
     emulator.advance(7200)
@@ -345,7 +345,7 @@ def test_a_marker_is_read_as_it_was_written(moment: datetime, owner: str, source
 
 
 @given(st.text(max_size=100))
-def test_other_descriptions_are_no_markers(text: str) -> None:
+def test_other_descriptions_are_not_read_as_markers(text: str) -> None:
     marker = Marker(NOON, "a", "b").text
 
     assert Marker.of(text) is None or text.startswith("[contentstack-launch preview;")
@@ -354,7 +354,7 @@ def test_other_descriptions_are_no_markers(text: str) -> None:
     assert Marker.of(None) is None
 
 
-def test_branches_that_look_alike_have_names_of_their_own() -> None:
+def test_similar_branches_have_different_names() -> None:
     branches = ["feature/moon", "feature-moon", "Feature/Moon", "feature_moon", "x" * 80, "x" * 81, "\u6708", "\u65e5"]
 
     names = {preview_name(None, branch, None) for branch in branches}
@@ -365,5 +365,5 @@ def test_branches_that_look_alike_have_names_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("name", ["production", "PROD", "Main", "live", None, ""])
-def test_protected_names(name: str | None) -> None:
+def test_names_of_production_environments_are_protected(name: str | None) -> None:
     assert is_protected(name, ("production", "prod", "main", "live"))

@@ -320,7 +320,7 @@ async def test_a_deployment_that_was_never_live_is_not_restored(launch, site, ve
 
 
 @pytest.mark.parametrize("wrong", [{"to": "latest"}, {"timeout": 0}])
-async def test_malformed_arguments_cost_no_request(launch, site, wrong):
+async def test_malformed_arguments_are_refused_before_a_request(launch, site, wrong):
     emulator, client = launch
     before = len(emulator.ledger.requests)
 

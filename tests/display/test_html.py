@@ -99,7 +99,7 @@ def test_addresses_without_a_scheme_use_https_except_on_this_machine() -> None:
     assert shown.words.endswith(" and 2 more")
 
 
-def test_a_long_table_is_cut_and_says_how_much_is_left() -> None:
+def test_a_long_table_is_cut_and_shows_the_number_of_further_rows() -> None:
     read = Reader(_html.table("Numbers", range(1234), cells=lambda number: {"n": f"row-{number}"}))
 
     assert read.words.count("row-") == 20
@@ -202,7 +202,7 @@ def test_a_status_is_shown_by_a_word_and_a_mark(mood: Severity) -> None:
 
 @pytest.mark.parametrize("mood", Severity)
 @pytest.mark.parametrize("page", ["#ffffff", "#111111"])
-def test_the_colours_stand_out_in_light_and_dark_themes(mood: Severity, page: str) -> None:
+def test_the_colours_have_enough_contrast_in_light_and_dark_themes(mood: Severity, page: str) -> None:
     # WCAG 2.2, 1.4.11 requires a contrast of 3:1 for elements that are not text.
     assert contrast(mood.colour, page) >= 3
 

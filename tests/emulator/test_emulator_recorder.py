@@ -434,7 +434,7 @@ async def _parts(stream):
         yield part
 
 
-async def test_a_large_answer_is_recorded_like_a_small_one(tmp_path):
+async def test_a_large_answer_is_recorded_and_masked(tmp_path):
     line = await record(tmp_path / "tape.jsonl", asked(), answered({"projects": [{"name": "planted"}] * 20_000}))
 
     assert len(line["answer"]["json"]["projects"]) == 20_000

@@ -87,7 +87,7 @@ def fenced_site(tmp_path_factory):
     return site
 
 
-async def test_a_site_without_a_404_page_has_a_plain_one(api, archive):
+async def test_a_site_without_a_404_page_still_answers_404(api, archive):
     environment = await api.site(archive)
     api.emulator.advance(60)
 

@@ -20,7 +20,7 @@ from tests.support.core import ENVIRONMENT, answer, client_on
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC).timestamp()
 NEWEST = "a" * 40
 
-# All services share these numbers, because a process remembers the UIDs that it has created.
+# All services share these numbers, because the SDK keeps the UIDs that the process has created.
 _uids = itertools.count(1)
 
 

@@ -35,23 +35,23 @@ GIT = {
 UNKNOWN_UID = "0" * 24
 
 
-async def take_the_tour(folder: Path) -> list[Exchange]:
-    """Return all exchanges of the tour. `folder` is for files."""
+async def call_all_operations(folder: Path) -> list[Exchange]:
+    """Call all operations, and return the exchanges. `folder` is for files."""
     archive = folder / "site.zip"
     archive.write_bytes(_archive())
     async with (
         LaunchEmulator(rate_limit=None, build_seconds=0, live_log_cap=0.05) as emulator,
         recording_proxy(emulator.url) as proxy,
     ):
-        await _visit_projects(emulator, proxy.url, archive)
-        await _visit_uploads(emulator, proxy.url, archive)
-        await _visit_the_rest(emulator, proxy.url, folder)
-        await _visit_logins(emulator, proxy.url)
-        await _visit_oauth(emulator, proxy.url)
+        await _call_git_projects(emulator, proxy.url, archive)
+        await _call_uploads(emulator, proxy.url, archive)
+        await _call_other_operations(emulator, proxy.url, folder)
+        await _call_logins(emulator, proxy.url)
+        await _call_oauth(emulator, proxy.url)
         return proxy.exchanges
 
 
-async def _visit_projects(emulator: LaunchEmulator, url: str, archive: Path) -> None:
+async def _call_git_projects(emulator: LaunchEmulator, url: str, archive: Path) -> None:
     """Call the operations of Git projects as a user."""
     async with client_of(emulator, base_url=url) as client:
         project = await client.projects.create_from_git("least", **GIT)
@@ -81,7 +81,7 @@ async def _visit_projects(emulator: LaunchEmulator, url: str, archive: Path) -> 
         await client.projects.delete(project.uid)
 
 
-async def _visit_uploads(emulator: LaunchEmulator, url: str, archive: Path) -> None:
+async def _call_uploads(emulator: LaunchEmulator, url: str, archive: Path) -> None:
     """Call the operations of file-upload projects with a bearer token."""
     async with client_of(emulator, base_url=url, credentials=AccessToken(emulator.access_token)) as client:
         target = await client.uploads.url_for_project()
@@ -120,7 +120,7 @@ async def _visit_uploads(emulator: LaunchEmulator, url: str, archive: Path) -> N
         await client.deployments.get(project.uid, environment.uid, deployment.uid)
 
 
-async def _visit_the_rest(emulator: LaunchEmulator, url: str, folder: Path) -> None:
+async def _call_other_operations(emulator: LaunchEmulator, url: str, folder: Path) -> None:
     """Call the other operations and the workflows, such as `deploy`, with the credentials of an app."""
     credentials = AppCredentials(emulator.client_id, emulator.client_secret)
     async with client_of(emulator, base_url=url, credentials=credentials) as client:
@@ -174,7 +174,7 @@ async def _visit_the_rest(emulator: LaunchEmulator, url: str, folder: Path) -> N
             await client.projects.delete(site.project.uid)
 
 
-async def _visit_logins(emulator: LaunchEmulator, url: str) -> None:
+async def _call_logins(emulator: LaunchEmulator, url: str) -> None:
     other = emulator.add_organization(second_factor="123456")
     session = await launch_async.login(other.email, other.password, second_factor="123456", base_url=url)
     await launch_async.logout(session.credentials, base_url=url)
@@ -183,7 +183,7 @@ async def _visit_logins(emulator: LaunchEmulator, url: str) -> None:
     await launch_async.introspect(AccessToken(emulator.access_token), app_url=url)
 
 
-async def _visit_oauth(emulator: LaunchEmulator, url: str) -> None:
+async def _call_oauth(emulator: LaunchEmulator, url: str) -> None:
     for path in ("apps-api/token", "token"):
         credentials = AppCredentials(emulator.client_id, emulator.client_secret, token_path=path)
         async with client_of(emulator, base_url=url, credentials=credentials) as client:
