@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import os
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Final, TypeVar
 
@@ -77,6 +77,10 @@ class CallState:
         attempts: Number of attempts that were sent.
         status: Status of the last answer.
         maybe_done: Whether the service may have acted on an attempt whose answer was lost.
+        sent_at: When the last attempt was sent, by the loop's clock.
+        answered_at: When the last answer arrived, by the loop's clock.
+        credentials: Headers of the last attempt that contain its credentials.
+        is_renewed: Whether the call has renewed its credentials.
     """
 
     def __init__(
@@ -101,6 +105,10 @@ class CallState:
         self.attempts: int = 0
         self.status: int | None = None
         self.maybe_done: bool = False
+        self.sent_at: float = 0.0
+        self.answered_at: float = 0.0
+        self.credentials: Mapping[str, str] = {}
+        self.is_renewed: bool = False
         self._tries = 0
         self._refusals = 0
         self._in_flight = False
@@ -162,7 +170,7 @@ class CallState:
         """Send once; return the answer of any status, or the error that came instead of one."""
         clock = asyncio.get_running_loop().time
         self.attempts += 1
-        self._in_flight, sent_at = not self.layered, clock()
+        self._in_flight, self.sent_at = not self.layered, clock()
         if self.layered:
             _CURRENT_CALL.set(self)
         try:
@@ -182,7 +190,8 @@ class CallState:
         self._in_flight = False
         self._note_stream(response)
         self.status = response.status
-        received(request, response, clock() - sent_at)
+        self.answered_at = clock()
+        received(request, response, self.answered_at - self.sent_at)
         # If aiohttp sent the request twice, this is the answer to the second send. The first answer was lost.
         self.maybe_done |= response.sends > 1 and not response.is_success
         return response

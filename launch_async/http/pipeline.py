@@ -10,7 +10,7 @@ import asyncio
 import copy
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
@@ -248,20 +248,18 @@ class Pipeline:
             self._sites = self._transport if separate is None else separate()
         return sender(self._sites)
 
-    async def call(self, call: Call) -> Response:
+    def call(self, call: Call) -> Coroutine[object, object, Response]:
         """Send a call until it succeeds, fails permanently, or reaches its deadline; see `read`."""
-        return await self.read(call, _unchanged)
+        return self.read(call, _unchanged)
 
-    async def read(self, call: Call, reader: Callable[[Response], T]) -> T:
+    def read(self, call: Call, reader: Callable[[Response], T]) -> Coroutine[object, object, T]:
         """Send a call until it succeeds, fails permanently, or reaches its deadline, and read its answer.
 
         Raises:
             LaunchError: See `launch_async.errors`.
         """
-        one = self._state_of(call)
-        if self._is_observed:
-            return await self._observed(call, one, reader)
-        return await self._sent(call, one, reader)
+        send = self._observed if self._is_observed else self._sent
+        return send(call, self._state_of(call), reader)
 
     @property
     def streams(self) -> bool:
@@ -332,46 +330,30 @@ class Pipeline:
             )
             hooks.request_finished(RequestFinished(one.request_id, name, one.status, one.attempts, took, failure))
 
-    async def _sent(self, call: Call, one: CallState, reader: Callable[[Response], T]) -> T:
-        credentials = self._credentials if call.operation.authenticated else None
-        headers: Mapping[str, str] = {}
-        renewed = False
+    def _sent(self, call: Call, one: CallState, reader: Callable[[Response], T]) -> Coroutine[object, object, T]:
+        return one.run(
+            partial(self._attempt, call, one, reader),
+            reconsider=partial(self._reconsider, call, one),
+            on_retry=partial(self._report_retry, one),
+        )
 
-        async def attempt() -> T | LaunchError:
-            nonlocal headers
-            headers = {} if credentials is None else await credentials.headers()
-            return await self._attempt(call, one, headers, reader)
-
-        async def reconsider(failure: LaunchError) -> LaunchError | None:
-            nonlocal renewed
-            if call.reclassify is not None and isinstance(failure, APIError):
-                failure = await call.reclassify(failure)
-            if renewed or credentials is None or not _is_refused_token(failure):
-                return failure
-            renewed = True
-            return None if await self._renewed(credentials, headers) else failure
-
-        return await one.run(attempt, reconsider=reconsider, on_retry=partial(self._report_retry, one))
-
-    async def _attempt(
-        self, call: Call, one: CallState, credentials: Mapping[str, str], reader: Callable[[Response], T]
-    ) -> T | LaunchError:
+    async def _attempt(self, call: Call, one: CallState, reader: Callable[[Response], T]) -> T | LaunchError:
         """Wait for the rate limit and send the request once; return the result of the reader, or the error."""
-        operation, clock = call.operation, asyncio.get_running_loop().time
-        request = self._request(call, credentials)
-        left = one.ends - clock()
+        operation = call.operation
+        credentials = self._credentials if operation.authenticated else None
+        one.credentials = {} if credentials is None else await credentials.headers()
+        request = self._request(call, one.credentials)
+        left = one.ends - asyncio.get_running_loop().time()
         if not left > 0:
             raise DeadlineExceeded(f"the deadline passed before {operation.name} could be sent")
         permit = await self._permit(operation, one, left) if operation.budgeted else None
-        sent_at = clock()
         changes = operation.method in CHANGING
         if changes:
             note_change()
         try:
             response = await one.exchange(self._send, request)
         except BaseException as error:
-            if permit is not None:
-                _settle_without_answer(permit, error, clock())
+            _settle_without_answer(permit, error)
             raise
         finally:
             if changes:
@@ -379,12 +361,11 @@ class Pipeline:
             for meter in METERS.get():
                 meter.maybe_done |= one.maybe_done
         if isinstance(response, LaunchError):
-            if permit is not None:
-                _settle_without_answer(permit, response, clock())
+            _settle_without_answer(permit, response)
             return response
         if permit is not None:
-            permit.answered(_answer(response, clock()))
-        self.clock.observe(response.header("Date"), sent=sent_at, received=clock())
+            permit.answered(_answer(response, one.answered_at))
+        self.clock.observe(response.header("Date"), sent=one.sent_at, received=one.answered_at)
         if response.is_success:
             if operation.authenticated:
                 self._budget.learn(response.body)
@@ -396,6 +377,16 @@ class Pipeline:
             # An earlier attempt has deleted the resource.
             return reader(Response(204))
         return refusal
+
+    async def _reconsider(self, call: Call, one: CallState, failure: LaunchError) -> LaunchError | None:
+        """Return the final error of an attempt, or None if there are new credentials for another attempt."""
+        if call.reclassify is not None and isinstance(failure, APIError):
+            failure = await call.reclassify(failure)
+        credentials = self._credentials if call.operation.authenticated else None
+        if one.is_renewed or credentials is None or not _is_refused_token(failure):
+            return failure
+        one.is_renewed = True
+        return None if await self._renewed(credentials, one.credentials) else failure
 
     async def _permit(self, operation: Operation, one: CallState, left: float) -> Permit:
         """Wait for the rate limit, and report the duration of the wait to observers."""
@@ -559,12 +550,13 @@ def _answer(response: Response, answered_at: float) -> Answer:
     )
 
 
-def _settle_without_answer(permit: Permit, error: BaseException, now: float) -> None:
+def _settle_without_answer(permit: Permit | None, error: BaseException) -> None:
     """Report a request that ended in an error to the rate limiter."""
-    if isinstance(error, GeneratorExit):
+    if permit is None or isinstance(error, GeneratorExit):
         # The garbage collector may run this inside a lock of the limiter. The permit settles automatically.
         return
     if isinstance(error, ConnectError) or was_unsent(error):
         permit.release()
     else:
+        now = asyncio.get_running_loop().time()
         permit.answered(Answer(now, lost=True, sends=error.sends if isinstance(error, TransportError) else 1))
