@@ -175,7 +175,7 @@ class Response:
 
     def header(self, name: str) -> str | None:
         """Return a header by its name in any case; None if the response does not have it."""
-        return self._by_name.get(name.lower())
+        return self.headers.get(name) if _ignores_case(type(self.headers)) else self._by_name.get(name.lower())
 
     @functools.cached_property
     def _by_name(self) -> dict[str, str]:
@@ -183,6 +183,16 @@ class Response:
         for name, value in self.headers.items():
             found.setdefault(name.lower(), value)
         return found
+
+
+@functools.cache
+def _ignores_case(kind: type[Mapping[str, str]]) -> bool:
+    """Return whether a class of mappings finds a header in any case, as the headers of aiohttp do."""
+    try:
+        import multidict
+    except ImportError:
+        return False  # A custom transport also works without aiohttp, which installs multidict.
+    return issubclass(kind, multidict.CIMultiDictProxy)
 
 
 class Transport(Protocol):
