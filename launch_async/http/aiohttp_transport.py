@@ -13,7 +13,7 @@ import functools
 import os
 import ssl
 import weakref
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
@@ -108,12 +108,13 @@ class AiohttpTransport:
         sites._redirects_are_answers = True
         return sites
 
-    async def send(self, request: Request) -> Response:
+    def send(self, request: Request) -> Coroutine[object, object, Response]:
         """Send a request once and return the response; see `Transport.send`."""
         session = self._open()
         if isinstance(request.body, FileBody):
-            return await self._send_file(session, request, request.body)
-        return await self._exchange(session, request, _tracker())
+            return self._send_file(session, request, request.body)
+        # The connector of the transport's own session counts the sends. The tracker takes longer.
+        return self._exchange(session, request, None if self._owns_session else _tracker())
 
     async def close(self) -> None:
         """End every stream, and close the session of the transport on its event loop.
@@ -176,15 +177,15 @@ class AiohttpTransport:
         self,
         session: aiohttp.ClientSession,
         request: Request,
-        tracker: aiohttp.UploadTracker,
+        tracker: aiohttp.UploadTracker | None,
         file: FilePayload | None = None,
     ) -> Response:
         import yarl
 
         # The repr of aiohttp's answer shows secrets, so this frame drops the answer before it raises an error.
         answer: aiohttp.ClientResponse | None = None
-        connecting = _Connecting()
-        _CONNECTING.set(connecting)
+        sends = _Sends(tracker)
+        _SENDS.set(sends)
         try:
             proxy = self._proxy_for(request.url)
             answer = await session.request(
@@ -208,16 +209,16 @@ class AiohttpTransport:
                 if request.streamed:
                     stream = _AnswerStream(answer, request)
                     self._streams.add(stream)
-                    return Response(status, answer.headers, b"", max(1, tracker.attempts), drop, stream)
-                if file is not None:
+                    return Response(status, answer.headers, b"", sends.count, drop, stream)
+                if file is not None and tracker is not None:
                     await _check_all_sent(answer, request, tracker, file)
                 # After a successful upload, the body contains nothing that the SDK needs.
                 body = await (_read_body(answer, request) if file is None else _read_beginning(answer))
-                return Response(status, answer.headers, body, max(1, tracker.attempts), drop)
+                return Response(status, answer.headers, body, sends.count, drop)
             async with answer:
                 if status >= 400 or self._redirects_are_answers:
                     error_body = _without_password(await _read_beginning(answer), proxy)
-                    return Response(status, answer.headers, error_body, max(1, tracker.attempts))
+                    return Response(status, answer.headers, error_body, sends.count)
                 failure: TransportError = redirect_refused(request, status, answer.headers.get("Location", ""))
         except LaunchError as error:
             answer = None
@@ -225,16 +226,16 @@ class AiohttpTransport:
             raise error.with_traceback(None) from None
         except BaseException as error:
             answer = None
-            translation = translated(error, request, tracker.attempts, left=connecting.has_left)
+            translation = translated(error, request, sends.count, left=sends.has_left)
             if translation is None and isinstance(error, Exception):
                 raise
-            if not connecting.has_left:
+            if not sends.has_left:
                 mark_unsent(error)
             if translation is None:
                 # End the traceback here: the frames of aiohttp contain the body and the URL.
                 raise error.with_traceback(None) from None
             failure = translation
-            failure.sends = max(1, tracker.attempts)
+            failure.sends = sends.count
         answer = None
         raise failure
 
@@ -340,18 +341,26 @@ def check_transport(transport: object, **others: object) -> None:
         )
 
 
-class _Connecting:
-    """Records whether the request of an exchange may have been sent, because there was a connection for it.
+class _Sends:
+    """Records how often aiohttp sends the request of an exchange, and whether there was a connection for it.
 
-    If this is not known, as with a session that the user passed, the request counts as sent.
+    With a session that the user passed, only the tracker counts, and the request always counts as sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tracker: aiohttp.UploadTracker | None) -> None:
         self.has_left: bool = True
         self._was_connected = False
+        self._begun = 0
+        self._tracker = tracker
+
+    @property
+    def count(self) -> int:
+        """How often aiohttp sent the request, at least 1."""
+        return (self._begun if self._tracker is None else self._tracker.attempts) or 1
 
     def begin(self) -> None:
         """Record the start of a connection. aiohttp makes a second connection if it sends the request again."""
+        self._begun += 1
         self.has_left = self._was_connected
 
     def end(self) -> None:
@@ -359,24 +368,22 @@ class _Connecting:
         self.has_left = self._was_connected = True
 
 
-_CONNECTING: Final[ContextVar[_Connecting | None]] = ContextVar("launch_async_connecting", default=None)
+_SENDS: Final[ContextVar[_Sends]] = ContextVar("launch_async_sends")
 
 
 @functools.cache
 def _connector_class() -> type[aiohttp.TCPConnector]:
-    """Return a subclass of aiohttp's connector that records when an exchange has its connection."""
+    """Return a subclass of aiohttp's connector that records the sends of an exchange."""
     import aiohttp
 
     class Connector(aiohttp.TCPConnector):
         async def connect(
             self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
         ) -> Connection:
-            connecting = _CONNECTING.get()
-            if connecting is None:
-                return await super().connect(req, traces, timeout)
-            connecting.begin()
+            sends = _SENDS.get()
+            sends.begin()
             connection = await super().connect(req, traces, timeout)
-            connecting.end()
+            sends.end()
             return connection
 
     return Connector
@@ -497,25 +504,28 @@ def _form_of(body: object, payload: FilePayload) -> aiohttp.FormData | None:
     return form
 
 
-async def _read_body(answer: aiohttp.ClientResponse, request: Request) -> bytes:
-    """Read the body of a success in parts. With `on_body`, pass the parts to it and return empty bytes.
+def _read_body(answer: aiohttp.ClientResponse, request: Request) -> Coroutine[object, object, bytes]:
+    """Read the body of a success. With `on_body`, pass its parts to it and return empty bytes.
 
     Raises:
         ResponseTooLarge: The body is longer than `response_limit`.
     """
-    limit, compressed = request.response_limit, "Content-Encoding" in answer.headers
-    announced = None if compressed else answer.content_length
-    if announced is not None and announced <= min(limit, _READ_WHOLE_BYTES) and request.on_body is None:
-        return await answer.read()
+    size = None if "Content-Encoding" in answer.headers else answer.content_length
+    if size is not None and size <= request.response_limit and size <= _READ_WHOLE_BYTES and request.on_body is None:
+        return answer.read()
+    return _read_parts(answer, request, size)
+
+
+async def _read_parts(answer: aiohttp.ClientResponse, request: Request, announced: int | None) -> bytes:
     parts: list[bytes] = []
     take, size = request.on_body or parts.append, 0
     try:
-        if announced is not None and announced > limit:
+        if announced is not None and announced > request.response_limit:
             raise too_large(request, announced)
         breather = Breather()
         async for part in answer.content.iter_any():
             size += len(part)
-            if size > limit:
+            if size > request.response_limit:
                 raise too_large(request)
             take(part)
             # Data that waits for decompression arrives without a network wait, so the loop must yield here.
