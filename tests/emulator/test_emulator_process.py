@@ -217,22 +217,16 @@ async def test_start_and_stop_can_be_called_twice_and_leave_no_files():
     assert not folder.exists()
 
 
-async def test_an_emulator_on_all_interfaces_has_urls_that_reach_this_machine(start, archive):
-    async with start(host="0.0.0.0", build_seconds=0) as api:
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("0.0.0.0", "http://127.0.0.1:"), pytest.param("::1", "http://[::1]:", marks=needs_ipv6)],
+)
+async def test_the_urls_of_an_emulator_reach_this_machine(start, archive, host, url):
+    async with start(host=host, build_seconds=0) as api:
         environment = await api.site(archive)
         page = await api.page(environment)
 
-    assert api.emulator.url.startswith("http://127.0.0.1:")
-    assert "Hello from the archive" in page.text
-
-
-@needs_ipv6
-async def test_an_ipv6_address_is_in_brackets_in_every_url(start, archive):
-    async with start(host="::1", build_seconds=0) as api:
-        environment = await api.site(archive)
-        page = await api.page(environment)
-
-    assert api.emulator.url.startswith("http://[::1]:")
+    assert api.emulator.url.startswith(url)
     assert "Hello from the archive" in page.text
 
 
