@@ -282,7 +282,7 @@ async def test_a_malformed_uid_is_refused_before_anything_is_packed(launch, proj
         await client.deploy(project, environment, "/nowhere")
 
 
-async def test_a_name_that_is_taken_is_a_conflict(launch, folder):
+async def test_a_duplicate_name_is_a_conflict(launch, folder):
     _, client = launch
     await client.create_site("night-sky", folder)
 

@@ -1,4 +1,4 @@
-"""Domains: listed as they come, changed once, and given only certificates that will work."""
+"""Domains are listed unchanged, changed once, and get only certificates that will work."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def place(emulator: LaunchEmulator) -> AsyncIterator[Place]:
         yield Place(emulator, opened)
 
 
-async def test_a_certificate_is_taken_and_launch_manages_it_again(place: Place) -> None:
+async def test_a_certificate_is_set_and_then_managed_by_launch_again(place: Place) -> None:
     before = await place.shown()
     custom = await place.update(certificate=SITE.certificate, private_key=SITE.key, chain=AUTHORITY.certificate)
     automatic = await place.update(ssl_method="AUTOMATIC")
@@ -104,7 +104,7 @@ async def test_a_full_chain_in_one_file_is_sent_as_certificate_and_chain() -> No
     assert [request.headers["x-project-uid"] for request in transport.requests] == [PROJECT] * len(transport.requests)
 
 
-async def test_dns_records_are_kept_under_whichever_name_they_come() -> None:
+async def test_unknown_fields_of_a_domain_are_kept() -> None:
     info = {"status": "pending", "novelRecords": [{"type": "CNAME", "value": "launch.example.com"}]}
     transport = FakeTransport(answer(200, {"domains": [{"uid": DOMAIN, "url": HOST, "domainInfo": info, "more": 1}]}))
     async with client_on(transport) as launch:
@@ -136,7 +136,7 @@ async def test_a_url_that_would_rename_the_domain_is_refused(place: Place, url: 
 
 
 @pytest.mark.parametrize("url", ["https://www.example.com/", "WWW.example.com", "www.example.com."])
-async def test_a_url_in_another_spelling_is_sent_as_the_service_writes_it(place: Place, url: str) -> None:
+async def test_a_url_in_another_spelling_is_sent_in_the_spelling_of_the_service(place: Place, url: str) -> None:
     await place.update(url=url, ssl_method="AUTOMATIC")
 
     assert (await place.shown()).url == HOST
@@ -150,7 +150,7 @@ async def test_a_domain_of_another_environment_is_not_found(place: Place) -> Non
     assert place.updates == 0
 
 
-async def test_a_domain_whose_url_the_service_does_not_show_is_left_alone() -> None:
+async def test_a_domain_without_a_url_is_not_changed() -> None:
     transport = FakeTransport(answer(200, {"domains": [{"uid": DOMAIN}]}))
     async with client_on(transport) as launch:
         with pytest.raises(InvalidArgumentError, match="the domain is None"):
@@ -159,7 +159,7 @@ async def test_a_domain_whose_url_the_service_does_not_show_is_left_alone() -> N
     assert [request.method for request in transport.requests] == ["GET"]
 
 
-# Never repeated blindly
+# Changes are never repeated without a check
 
 
 @pytest.mark.parametrize("kind", ["status_after", "reset_after", "truncate"])
@@ -173,7 +173,7 @@ async def test_a_change_whose_answer_is_lost_is_read_back_and_not_repeated(place
 
 
 @pytest.mark.parametrize("kind", ["status_before", "reset_before"])
-async def test_a_change_that_is_not_seen_to_have_happened_is_ambiguous(place: Place, kind: Any) -> None:
+async def test_a_change_that_the_domain_does_not_show_is_ambiguous(place: Place, kind: Any) -> None:
     place.emulator.faults.add(kind, operation="updateDomain", status=504)
 
     with pytest.raises(AmbiguousOutcome, match="the domain does not show whether it happened") as caught:
@@ -183,7 +183,7 @@ async def test_a_change_that_is_not_seen_to_have_happened_is_ambiguous(place: Pl
     assert place.updates == 1
 
 
-async def test_the_same_certificate_again_cannot_be_told_from_the_one_before(place: Place) -> None:
+async def test_setting_the_same_certificate_again_is_ambiguous_after_a_lost_answer(place: Place) -> None:
     await place.update(certificate=SITE.certificate, private_key=SITE.key)
     place.emulator.faults.add("status_after", operation="updateDomain", status=500)
 
@@ -192,14 +192,14 @@ async def test_the_same_certificate_again_cannot_be_told_from_the_one_before(pla
     assert place.updates == 2
 
 
-async def test_a_read_back_outlives_a_failure(place: Place) -> None:
+async def test_reading_back_is_repeated_after_a_failure(place: Place) -> None:
     place.emulator.faults.add("reset_after", operation="updateDomain")
     place.emulator.faults.add("status_before", operation="listDomains", status=500, nth=2, times=1)
 
     assert (await place.update(ssl_method="AUTOMATIC")).ssl_method is SslMethod.AUTOMATIC
 
 
-async def test_a_refusal_is_that_refusal(place: Place) -> None:
+async def test_a_refusal_of_a_change_is_raised(place: Place) -> None:
     place.emulator.faults.add("status_before", operation="updateDomain", status=400, times=1)
 
     with pytest.raises(BadRequestError):
@@ -207,7 +207,7 @@ async def test_a_refusal_is_that_refusal(place: Place) -> None:
     assert place.emulator.ledger.count("listDomains") == 1
 
 
-async def test_an_answer_that_shows_the_domain_saves_the_second_look(place: Place) -> None:
+async def test_an_answer_that_shows_the_domain_saves_reading_back(place: Place) -> None:
     place.emulator.change(domain_update_body="domain")
 
     shown = await place.update(ssl_method="AUTOMATIC")
@@ -216,8 +216,8 @@ async def test_an_answer_that_shows_the_domain_saves_the_second_look(place: Plac
     assert place.emulator.ledger.count("listDomains") == 1
 
 
-async def test_nothing_sends_a_change_again_when_a_kept_connection_drops() -> None:
-    # aiohttp repeats PUT by itself where a connection that was kept open drops before the answer.
+async def test_a_change_is_not_sent_again_when_a_kept_alive_connection_breaks() -> None:
+    # aiohttp repeats a PUT automatically when a kept-alive connection breaks before the answer.
     arrived: list[str] = []
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
@@ -243,7 +243,7 @@ async def test_nothing_sends_a_change_again_when_a_kept_connection_drops() -> No
     assert arrived.count("PUT") == 1
 
 
-# What is checked before a request
+# Checks before a request
 
 
 WRONG: Mapping[str, tuple[dict[str, Any], str]] = {
@@ -300,7 +300,7 @@ UNUSABLE: Mapping[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("change", "told"), [*WRONG.values(), *UNUSABLE.values()], ids=[*WRONG, *UNUSABLE])
-async def test_what_would_break_the_site_is_refused_before_a_request(change: dict[str, Any], told: str) -> None:
+async def test_an_unusable_certificate_is_refused_before_a_request(change: dict[str, Any], told: str) -> None:
     transport = FakeTransport()
     async with client_on(transport) as launch:
         with pytest.raises(InvalidArgumentError, match=told):
@@ -319,7 +319,7 @@ async def test_a_wildcard_covers_one_label_and_case_does_not_matter(host: str) -
     assert transport.bodies[0]["customCertificate"] == one.certificate
 
 
-async def test_a_name_in_any_script_is_compared_as_certificates_write_it() -> None:
+async def test_a_host_name_in_any_script_is_compared_in_the_form_of_certificates() -> None:
     one = issued("xn--bcher-kva.example.com")
     transport = _service(url="bücher.example.com")
     async with client_on(transport) as launch:
@@ -328,7 +328,7 @@ async def test_a_name_in_any_script_is_compared_as_certificates_write_it() -> No
     assert transport.bodies[0]["url"] == "bücher.example.com"
 
 
-async def test_a_certificate_is_judged_by_the_clock_of_the_service() -> None:
+async def test_a_certificate_is_compared_with_the_clock_of_the_service() -> None:
     late = {"Date": (NOW + 200 * DAY).strftime("%a, %d %b %Y %H:%M:%S GMT")}
     transport = FakeTransport(answer(200, {"domains": []}, late))
     async with client_on(transport) as launch:
@@ -352,6 +352,6 @@ async def test_without_the_library_the_extra_is_named(monkeypatch: pytest.Monkey
 
 
 def _service(url: str = HOST) -> FakeTransport:
-    """A service whose domain has that name."""
+    """Return a service with a domain of this name."""
     listed = answer(200, {"domains": [{"uid": DOMAIN, "url": url}]})
     return FakeTransport(listed, answer(200, {}), listed)

@@ -1,4 +1,4 @@
-"""`find`: names, globs and UIDs become UIDs, and whatever is not one thing is an error that offers what there is."""
+"""`find` turns names, globs and UIDs into UIDs. A name that fits no object or several is an error with suggestions."""
 
 from __future__ import annotations
 
@@ -68,21 +68,23 @@ async def test_an_environment_of_a_project_by_its_uid_takes_one_listing(
         await launch.find(NOWHERE, "production")
 
 
-async def test_a_glob_that_fits_one_is_that_one(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_a_glob_that_matches_one_environment_selects_it(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     shop = emulator.add_project("shop-de", environments=["production", "staging"])
     emulator.add_project("blog")
 
     assert await launch.find("s*", "[ps]?????????*") == (shop.uid, *list(shop.environments)[:1])
 
 
-async def test_an_exact_name_beats_a_glob(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_an_exact_name_has_priority_over_a_glob(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     exact, other = emulator.add_project("shop[1]"), emulator.add_project("shop1")
 
     assert await launch.find("shop[1]") == (exact.uid,)
     assert await launch.find("shop[12]") == (other.uid,)
 
 
-async def test_several_that_fit_are_offered_with_their_uids(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_an_ambiguous_name_is_refused_with_the_matches_and_their_uids(
+    launch: LaunchClient, emulator: LaunchEmulator
+) -> None:
     projects = [emulator.add_project(f"shop-{country}") for country in ("de", "fr")]
 
     with pytest.raises(AmbiguousName, match=r"2 names match 'shop-\*'") as caught:
@@ -94,7 +96,7 @@ async def test_several_that_fit_are_offered_with_their_uids(launch: LaunchClient
 
 
 @pytest.mark.parametrize("wanted", ["Shop-DE", "shopde", "shop", "*op-d"])
-async def test_what_is_not_found_offers_close_names(
+async def test_an_unknown_name_is_refused_with_similar_names(
     launch: LaunchClient, emulator: LaunchEmulator, wanted: str
 ) -> None:
     project = emulator.add_project("shop-de")
@@ -107,7 +109,7 @@ async def test_what_is_not_found_offers_close_names(
     assert f"no project matches {wanted!r} (case matters). Close names: 'shop-de' ({project.uid})" in str(caught.value)
 
 
-async def test_without_close_names_the_error_says_how_to_see_all(
+async def test_an_error_without_similar_names_says_how_to_list_all(
     launch: LaunchClient, emulator: LaunchEmulator
 ) -> None:
     shop = emulator.add_project("shop")
@@ -118,21 +120,23 @@ async def test_without_close_names_the_error_says_how_to_see_all(
         await launch.find("shop", "xyz")
 
 
-async def test_two_spellings_in_unicode_are_one_name(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_two_unicode_spellings_are_one_name(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     project = emulator.add_project(DECOMPOSED)
 
     assert await launch.find(COMPOSED) == await launch.find(f" {COMPOSED} ") == await launch.find("m?ller")
     assert await launch.find(COMPOSED) == (project.uid,)
 
 
-async def test_where_both_spellings_exist_each_is_itself(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_two_names_that_differ_only_in_unicode_spelling_are_distinguished(
+    launch: LaunchClient, emulator: LaunchEmulator
+) -> None:
     one, other = emulator.add_project(COMPOSED), emulator.add_project(DECOMPOSED)
 
     assert [await launch.find(COMPOSED), await launch.find(DECOMPOSED)] == [(one.uid,), (other.uid,)]
 
 
 @pytest.mark.parametrize(("project", "environment"), [("", None), ("shop", " "), ("\ud800", None), (b"shop", None)])
-async def test_what_is_no_name_is_refused_before_a_request(
+async def test_a_value_that_is_no_name_is_refused_before_a_request(
     launch: LaunchClient, emulator: LaunchEmulator, project: str, environment: str
 ) -> None:
     with pytest.raises(InvalidArgumentError):
@@ -141,7 +145,7 @@ async def test_what_is_no_name_is_refused_before_a_request(
     assert emulator.ledger.count() == 0
 
 
-async def test_a_name_in_place_of_a_uid_is_refused_with_the_call_that_finds_it(
+async def test_a_name_instead_of_a_uid_is_refused_with_the_call_that_finds_it(
     launch: LaunchClient, emulator: LaunchEmulator
 ) -> None:
     for call in (launch.projects.get("shop"), launch.deploy("shop", "production", "site")):
@@ -154,7 +158,7 @@ async def test_a_name_in_place_of_a_uid_is_refused_with_the_call_that_finds_it(
     assert emulator.ledger.count() == 0
 
 
-def test_the_same_without_asyncio() -> None:
+def test_find_works_in_launch_sync() -> None:
     with PlainEmulator(rate_limit=None) as emulator, plain_client_of(emulator) as launch:
         shop = emulator.add_project("shop")
 

@@ -1,4 +1,4 @@
-"""Reading a listing: every item once, none lost while nothing changes, and an end whatever the service does."""
+"""A listing gives every item once, loses no item while nothing changes, and always ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UIDS = st.lists(st.integers(0, 400).map(str), unique=True, max_size=60)
 
 @attrs.define
 class Listing:
-    """A listing as a service might give it, with its whims."""
+    """A listing of a service that may change between two pages."""
 
     uids: list[str]
     counted: bool = True
@@ -48,7 +48,7 @@ def endless(_: int, __: int) -> Awaitable[Page[Project]]:
 
 
 @given(uids=UIDS, limit=st.integers(1, 100), counted=st.booleans(), obeys_limit=st.booleans())
-def test_a_listing_that_does_not_change_is_read_whole_and_in_order(
+def test_an_unchanged_listing_is_read_completely_and_in_order(
     uids: list[str], limit: int, counted: bool, obeys_limit: bool
 ) -> None:
     listing = Listing(list(uids), counted=counted, obeys_limit=obeys_limit)
@@ -57,7 +57,7 @@ def test_a_listing_that_does_not_change_is_read_whole_and_in_order(
 
 
 @given(uids=UIDS, limit=st.integers(1, 20), skip=st.integers(0, 30), counted=st.booleans())
-def test_what_is_skipped_is_left_out_and_nothing_else(uids: list[str], limit: int, skip: int, counted: bool) -> None:
+def test_exactly_the_skipped_items_are_omitted(uids: list[str], limit: int, skip: int, counted: bool) -> None:
     listing = Listing(list(uids), counted=counted)
 
     assert uids_of(Pager(listing.fetch, limit=limit, skip=skip)) == uids[skip:]
@@ -93,7 +93,7 @@ def _turn(uids: list[str]) -> None:
         st.sampled_from([_appear, _appear_at_the_end, _vanish, _vanish_in_the_middle, _turn]), max_size=12
     ),
 )
-def test_no_item_comes_twice_and_the_listing_ends_whatever_happens(
+def test_a_changing_listing_gives_no_item_twice_and_ends(
     uids: list[str],
     limit: int,
     counted: bool,
@@ -116,7 +116,7 @@ def test_no_item_comes_twice_and_the_listing_ends_whatever_happens(
     limit=st.integers(1, 20),
     changes=st.lists(st.sampled_from([_vanish, _vanish_in_the_middle]), max_size=6),
 )
-def test_what_stays_in_a_shrinking_listing_is_not_passed_over(
+def test_the_remaining_items_of_a_shrinking_listing_are_all_given(
     uids: list[str], limit: int, changes: list[Callable[[list[str]], None]]
 ) -> None:
     listing = Listing(list(uids), changes=list(changes))
@@ -135,7 +135,7 @@ def test_a_listing_that_loses_its_first_page_is_read_to_its_end() -> None:
     assert len(uids_of(Pager(listing.fetch))) == 200
 
 
-def test_a_count_that_grows_for_ever_ends_too() -> None:
+def test_a_listing_whose_count_always_grows_ends() -> None:
     asked = []
 
     async def fetch(limit: int, skip: int) -> Page[Project]:
@@ -146,7 +146,7 @@ def test_a_count_that_grows_for_ever_ends_too() -> None:
     assert len(asked) == 101
 
 
-def test_a_count_that_swings_ends_too() -> None:
+def test_a_listing_whose_count_alternates_ends() -> None:
     asked = []
 
     async def fetch(limit: int, skip: int) -> Page[Project]:
@@ -177,7 +177,7 @@ def test_a_bound_that_is_no_whole_number_is_refused(bound: dict[str, Any]) -> No
     assert caught.value.parameter in bound
 
 
-async def test_a_page_can_be_had_by_itself() -> None:
+async def test_a_single_page_can_be_read() -> None:
     listing = Listing(["a", "b", "c", "d"])
 
     page = await Pager(listing.fetch, limit=2, skip=1).page()
@@ -186,7 +186,7 @@ async def test_a_page_can_be_had_by_itself() -> None:
     assert (page.skip, page.total) == (1, 4)
 
 
-async def test_pages_come_without_what_was_on_an_earlier_one() -> None:
+async def test_pages_omit_the_items_of_earlier_pages() -> None:
     listing = Listing(["a", "b", "c", "d"], changes=[_appear])
 
     pages = [[project.uid for project in page] async for page in Pager(listing.fetch, limit=2).pages()]
@@ -211,7 +211,7 @@ async def test_the_total_costs_one_small_request() -> None:
     assert listing.asked == [(1, 0)]
 
 
-async def test_without_a_count_the_items_are_counted() -> None:
+async def test_the_total_without_a_count_is_the_number_of_items() -> None:
     listing = Listing([str(number) for number in range(250)], counted=False)
 
     assert await Pager(listing.fetch).total() == 250
@@ -237,12 +237,12 @@ async def test_an_awaited_pager_is_the_list() -> None:
         (lambda pager: "uid" in pager, r"a Pager is not a list"),
     ],
 )
-def test_a_pager_that_is_taken_for_a_list_says_what_to_call(use: Callable[[Any], object], problem: str) -> None:
+def test_using_a_pager_as_a_list_is_an_error_that_names_the_call(use: Callable[[Any], object], problem: str) -> None:
     with pytest.raises(TypeError, match=problem):
         use(Pager(endless))
 
 
-async def test_a_notebook_shows_what_was_read_first_and_sends_nothing() -> None:
+async def test_a_notebook_shows_the_first_items_that_were_read_and_sends_nothing() -> None:
     listing = Listing([str(number) for number in range(7)])
     pager = Pager(listing.fetch, limit=2)
 
@@ -253,7 +253,7 @@ async def test_a_notebook_shows_what_was_read_first_and_sends_nothing() -> None:
     assert listing.asked == [(2, 0), (2, 2), (2, 4), (2, 6)]
 
 
-async def test_nothing_is_asked_before_it_is_needed_and_each_reading_is_new() -> None:
+async def test_requests_are_sent_when_needed_and_each_iteration_reads_again() -> None:
     listing = Listing(["a"])
     pager = Pager(listing.fetch)
 

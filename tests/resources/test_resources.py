@@ -1,4 +1,4 @@
-"""The 22 operations and the rest: against the emulator over real sockets, scripted where that cannot answer oddly."""
+"""All operations against the emulator over real sockets, or against a script for answers that it never gives."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def uploaded(launch: LaunchClient, site: Path) -> str:
 # Projects
 
 
-async def test_a_project_from_a_file_lives_from_creation_to_deletion(launch: LaunchClient, site: Path) -> None:
+async def test_a_project_from_a_file_is_created_changed_and_deleted(launch: LaunchClient, site: Path) -> None:
     created = await launch.projects.create_from_upload(
         "landing", upload_uid=await uploaded(launch, site), description="Campaign site"
     )
@@ -143,7 +143,7 @@ async def test_a_project_from_git_names_its_repository(launch: LaunchClient) -> 
     assert project.repository.repository_url == "https://github.com/acme/storefront"
 
 
-async def test_a_name_that_is_taken_is_a_conflict(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_a_duplicate_name_is_a_conflict(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     emulator.add_project("landing", git=True)
 
     with pytest.raises(ConflictError, match=r"launch\.PROJECT\.DUPLICATE_NAME"):
@@ -162,15 +162,13 @@ async def test_projects_are_listed_page_by_page(launch: LaunchClient, emulator: 
     assert len(await launch.projects.list(limit=2, skip=4).page()) == 1
 
 
-async def test_a_git_repository_is_changed_with_a_body_of_ones_own(
-    launch: LaunchClient, emulator: LaunchEmulator
-) -> None:
+async def test_a_git_repository_is_changed_with_a_custom_body(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     project = emulator.add_project("storefront", git=True)
 
     assert await launch.projects.update_git_repository(project.uid, {"any": ["thing"]}) == {"any": ["thing"]}
 
 
-async def test_a_changed_git_repository_may_be_answered_with_nothing() -> None:
+async def test_the_answer_to_a_changed_git_repository_may_be_empty() -> None:
     async with client_on(FakeTransport(answer(204))) as launch:
         assert await launch.projects.update_git_repository(PROJECT, {"a": 1}) is None
 
@@ -178,7 +176,7 @@ async def test_a_changed_git_repository_may_be_answered_with_nothing() -> None:
 # Environments
 
 
-async def test_an_environment_lives_from_creation_to_deletion(launch: LaunchClient, site: Path) -> None:
+async def test_an_environment_is_created_changed_and_deleted(launch: LaunchClient, site: Path) -> None:
     project = await launch.projects.create_from_upload("landing", upload_uid=await uploaded(launch, site))
     target = await launch.uploads.url_for_environment(project.uid)
     await launch.uploads.send(target, site)
@@ -243,7 +241,7 @@ async def test_every_field_of_an_update_arrives(launch: LaunchClient, emulator: 
     assert "hidden" not in repr(updated)
 
 
-async def test_what_an_update_leaves_out_keeps_its_value(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_a_field_that_an_update_omits_keeps_its_value(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     project = emulator.add_project("landing", variables=[("A", "1")])
     (environment,) = project.environments.values()
 
@@ -293,7 +291,7 @@ async def test_none_in_an_update_is_sent_as_null(launch: LaunchClient, emulator:
         "is_contentstack_authentication_enabled", "has_lytics_enabled", "is_cache_priming_enabled",
     ],
 )  # fmt: skip
-async def test_what_has_no_null_refuses_none_before_a_request(parameter: str) -> None:
+async def test_none_for_a_field_without_null_is_refused_before_a_request(parameter: str) -> None:
     transport = FakeTransport()
     async with client_on(transport) as launch:
         with pytest.raises(InvalidArgumentError, match=parameter):
@@ -302,7 +300,7 @@ async def test_what_has_no_null_refuses_none_before_a_request(parameter: str) ->
     assert transport.requests == []
 
 
-async def test_an_empty_set_of_variables_removes_them_all(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_an_empty_set_of_variables_removes_all_variables(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     project = emulator.add_project("landing", variables=[("A", "1")])
     (environment,) = project.environments.values()
 
@@ -311,7 +309,7 @@ async def test_an_empty_set_of_variables_removes_them_all(launch: LaunchClient, 
     assert environment.settings["environmentVariables"] == []
 
 
-async def test_a_refusal_of_the_service_reaches_the_user_whole_but_for_secrets() -> None:
+async def test_a_refusal_of_the_service_reaches_the_user_without_secrets() -> None:
     refusal = answer(
         400,
         {
@@ -407,7 +405,7 @@ async def test_every_field_of_a_project_from_a_file_is_sent() -> None:
     ]
 
 
-async def test_an_environment_sends_what_the_vendors_tools_always_send() -> None:
+async def test_an_environment_sends_the_fields_that_the_vendors_tools_always_send() -> None:
     transport = FakeTransport(answer(201, {"environment": {"uid": ENVIRONMENT}}))
     async with client_on(transport) as launch:
         await launch.environments.create_from_upload(PROJECT, "staging", upload_uid=UPLOAD, framework_preset="GATSBY")
@@ -434,7 +432,7 @@ async def test_an_environment_sends_what_the_vendors_tools_always_send() -> None
 # Deployments
 
 
-async def test_a_deployment_is_created_listed_and_got(launch: LaunchClient, site: Path) -> None:
+async def test_a_deployment_is_created_listed_and_read(launch: LaunchClient, site: Path) -> None:
     project = await launch.projects.create_from_upload("landing", upload_uid=await uploaded(launch, site))
     (environment,) = await launch.environments.list(project.uid).to_list()
     target = await launch.uploads.url_for_deployment(project.uid, environment.uid)
@@ -478,7 +476,7 @@ async def test_the_url_of_a_deployment_can_be_opened(
         assert await page.text() == "<h1>Hello</h1>"
 
 
-async def test_elsewhere_the_url_of_a_deployment_is_https() -> None:
+async def test_the_url_of_a_deployment_at_another_host_is_https() -> None:
     document = {"deployment": {"uid": DEPLOYMENT, "deploymentUrl": "landing.contentstackapps.com"}}
     async with client_on(FakeTransport(answer(200, document))) as launch:
         deployment = await launch.deployments.get(PROJECT, ENVIRONMENT, DEPLOYMENT)
@@ -486,7 +484,9 @@ async def test_elsewhere_the_url_of_a_deployment_is_https() -> None:
     assert deployment.url == "https://landing.contentstackapps.com"
 
 
-async def test_build_logs_come_oldest_first_and_after_a_moment(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_build_logs_are_ordered_by_time_and_can_begin_after_a_time(
+    launch: LaunchClient, emulator: LaunchEmulator
+) -> None:
     project = emulator.add_project("landing", deployments=1)
     (environment,) = project.environments.values()
     (deployment,) = environment.deployments
@@ -523,7 +523,7 @@ async def test_server_logs_are_read_under_any_key(key: Any) -> None:
     assert [(line.message, line.source, line.timestamp) for line in lines] == [("GET / 200", "server", start)]
 
 
-async def test_a_window_of_server_logs_is_asked_for_in_whole_milliseconds() -> None:
+async def test_a_window_of_server_logs_is_requested_in_whole_milliseconds() -> None:
     transport = FakeTransport(answer(200, {"logs": []}))
     start = datetime(2026, 5, 4, 9, 5, 1, 120_000, tzinfo=UTC)
     async with client_on(transport) as launch:
@@ -533,7 +533,7 @@ async def test_a_window_of_server_logs_is_asked_for_in_whole_milliseconds() -> N
     assert transport.requests[0].url.endswith("?startTime=1777885501120&endTime=1777885501120")
 
 
-async def test_a_window_that_begins_before_1970_is_asked_for_in_digits() -> None:
+async def test_a_window_that_begins_before_1970_is_requested_in_digits() -> None:
     transport = FakeTransport(answer(200, {"logs": []}))
     long_ago, end = datetime.min.replace(tzinfo=UTC), datetime(2026, 5, 4, tzinfo=UTC)
     async with client_on(transport) as launch:
@@ -542,7 +542,7 @@ async def test_a_window_that_begins_before_1970_is_asked_for_in_digits() -> None
     assert "?startTime=0&" in transport.requests[0].url
 
 
-async def test_a_static_site_has_no_server_logs_and_is_told_why() -> None:
+async def test_the_error_for_server_logs_of_a_static_site_says_why() -> None:
     async with (
         LaunchEmulator(rate_limit=None, static_server_logs_fail=True) as emulator,
         client_of(emulator, retry=ONCE) as launch,
@@ -592,7 +592,7 @@ async def test_an_odd_entry_does_not_hide_the_log(call: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["downloadUrl", "url", "signedUrl"])
-async def test_a_download_is_found_under_any_name_and_gives_the_archive(key: Any, site: Path) -> None:
+async def test_the_url_of_a_download_is_found_under_any_name_and_returns_the_archive(key: Any, site: Path) -> None:
     async with LaunchEmulator(rate_limit=None, download_key=key) as emulator, client_of(emulator, retry=ONCE) as launch:
         project = await launch.projects.create_from_upload("landing", upload_uid=await uploaded(launch, site))
         (environment,) = await launch.environments.list(project.uid).to_list()
@@ -633,7 +633,7 @@ async def test_a_download_keeps_every_unknown_field(fields: dict[str, Any], extr
     ],
     ids=["empty", "any https", "wrong type"],
 )
-async def test_a_download_of_another_shape_is_still_found(document: dict[str, Any], url: str) -> None:
+async def test_the_url_of_a_download_is_found_in_another_shape(document: dict[str, Any], url: str) -> None:
     async with client_on(FakeTransport(answer(200, document))) as launch:
         download = await launch.deployments.download_url(PROJECT, ENVIRONMENT, DEPLOYMENT)
 
@@ -649,10 +649,10 @@ async def test_a_download_without_a_url_is_a_decode_error(document: object) -> N
             await launch.deployments.download_url(PROJECT, ENVIRONMENT, DEPLOYMENT)
 
 
-# The cache, the quota, hooks and the rest
+# The cache, the quota, hooks and the other operations
 
 
-async def test_each_way_to_purge_arrives(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_each_way_to_purge_reaches_the_service(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     project = emulator.add_project("landing")
     (environment,) = project.environments
 
@@ -665,7 +665,7 @@ async def test_each_way_to_purge_arrives(launch: LaunchClient, emulator: LaunchE
     assert (usage.current_cache_revalidations, usage.max_cache_revalidations, usage.remaining) == (3, 500, 497)
 
 
-async def test_a_purge_names_what_it_purges_and_nothing_else() -> None:
+async def test_a_purge_sends_only_the_given_targets() -> None:
     transport = FakeTransport(answer(204))
     async with client_on(transport) as launch:
         await launch.environments.revalidate_cache(PROJECT, ENVIRONMENT, path="/blog")
@@ -692,7 +692,7 @@ async def test_a_deploy_hook_needs_no_credentials(emulator: LaunchEmulator) -> N
 
 
 @pytest.mark.parametrize("response", [answer(204), answer(200, []), answer(200, {"message": 7})], ids=repr)
-async def test_a_deploy_hook_that_says_nothing_was_still_triggered(response: Response) -> None:
+async def test_a_deploy_hook_with_an_empty_answer_was_triggered(response: Response) -> None:
     async with client_on(FakeTransport(response)) as launch:
         assert await launch.deploy_hooks.trigger(DEPLOYMENT) == ""
 
@@ -706,7 +706,7 @@ async def test_the_description_of_the_api_needs_no_credentials(emulator: LaunchE
     assert emulator.ledger.requests[-1].credentials == ()
 
 
-async def test_any_other_request_goes_the_same_way(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_a_raw_request_is_sent_like_an_operation(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     project = emulator.add_project("landing")
 
     listed = await launch.request("get", "/projects", query={"limit": 1, "skip": None})
@@ -721,7 +721,9 @@ async def test_any_other_request_goes_the_same_way(launch: LaunchClient, emulato
     assert project.name == "other"
 
 
-async def test_the_emulator_saw_every_operation(launch: LaunchClient, emulator: LaunchEmulator, site: Path) -> None:
+async def test_the_emulator_receives_every_operation(
+    launch: LaunchClient, emulator: LaunchEmulator, site: Path
+) -> None:
     git = emulator.add_project("storefront", git=True, deployments=1, framework_preset="NEXTJS")
     (environment,) = git.environments.values()
     (deployment,) = environment.deployments
@@ -798,7 +800,7 @@ def signed(**options: Any) -> SignedUploadUrl:
     ],
     ids=["none", "azure", "given", "blank"],
 )
-async def test_a_raw_upload_has_the_given_headers_a_type_and_its_length(
+async def test_a_raw_upload_has_the_given_headers_a_content_type_and_a_length(
     headers: tuple[tuple[str, str], ...], sent: dict[str, str], site: Path
 ) -> None:
     transport = FakeTransport(answer(201))
@@ -812,7 +814,7 @@ async def test_a_raw_upload_has_the_given_headers_a_type_and_its_length(
     assert "hidden" not in repr(request)
 
 
-async def test_an_upload_follows_the_answer_and_not_the_region(site: Path) -> None:
+async def test_the_form_of_an_upload_follows_the_answer_and_not_the_region(site: Path) -> None:
     transport = FakeTransport(answer(200))
     async with client_on(transport, region="gcp-na") as launch:
         await launch.uploads.send(signed(fields=(FormField(form_field_key="key", form_field_value="v"),)), site)
@@ -825,7 +827,7 @@ async def test_an_upload_follows_the_answer_and_not_the_region(site: Path) -> No
 
 
 @pytest.mark.parametrize("status", [199, 304, 400, 403, 500])
-async def test_what_storage_refuses_is_told_without_its_signature(status: int, site: Path) -> None:
+async def test_a_refusal_of_storage_is_reported_without_the_signature(status: int, site: Path) -> None:
     words = b"Policy expired: https://s/x?sig=hidden policy-hidden"
     xml = b"<Error><Code>AccessDenied</Code><Message>%s</Message></Error>" % words
     target = signed(fields=(FormField(form_field_key="Policy", form_field_value="policy-hidden"),))
@@ -838,7 +840,7 @@ async def test_what_storage_refuses_is_told_without_its_signature(status: int, s
     assert "hidden" not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
 
 
-async def test_a_refusal_without_words_is_told_too(site: Path) -> None:
+async def test_a_refusal_of_storage_without_a_message_is_reported(site: Path) -> None:
     async with client_on(FakeTransport(answer(403))) as launch:
         with pytest.raises(StorageError, match=r"refused the upload\. Request a new URL"):
             await launch.uploads.send(signed(), site)
@@ -856,7 +858,7 @@ async def test_an_expired_url_is_refused_by_storage(site: Path) -> None:
             await launch.uploads.send(target, site)
 
 
-async def test_a_url_that_is_nearly_over_is_not_used(site: Path) -> None:
+async def test_a_url_that_expires_soon_is_not_used(site: Path) -> None:
     transport = FakeTransport(answer(204))
     old = signed(received_at=datetime.now(UTC) - timedelta(minutes=9, seconds=1))
     async with client_on(transport) as launch:
@@ -866,7 +868,7 @@ async def test_a_url_that_is_nearly_over_is_not_used(site: Path) -> None:
     assert transport.requests == []
 
 
-async def test_a_signed_url_is_not_used_in_clear_but_on_this_machine(site: Path) -> None:
+async def test_an_unencrypted_signed_url_is_used_only_on_this_machine(site: Path) -> None:
     transport, allowed = FakeTransport(answer(204)), FakeTransport(answer(204))
     in_clear = attrs.evolve(signed(), upload_url="http://storage.example.com/blob?sig=hidden")
     here = attrs.evolve(signed(), upload_url="http://[::1]:8080/blob?sig=hidden")
@@ -882,7 +884,7 @@ async def test_a_signed_url_is_not_used_in_clear_but_on_this_machine(site: Path)
 
 
 @pytest.mark.parametrize("location", ["https://evil.example.com/", "/login"])
-async def test_storage_may_not_send_a_file_elsewhere(emulator: LaunchEmulator, site: Path, location: str) -> None:
+async def test_a_redirect_of_storage_is_refused(emulator: LaunchEmulator, site: Path, location: str) -> None:
     emulator.faults.add("status_before", operation="uploadArchive", status=307, headers={"Location": location})
     async with client_of(emulator, retry=ONCE) as launch:
         target = await launch.uploads.url_for_project()
@@ -894,7 +896,7 @@ async def test_storage_may_not_send_a_file_elsewhere(emulator: LaunchEmulator, s
     assert emulator.ledger.count("uploadArchive") == 1
 
 
-async def test_storage_that_drops_the_connection_is_told(emulator: LaunchEmulator, site: Path) -> None:
+async def test_a_dropped_connection_of_storage_is_reported(emulator: LaunchEmulator, site: Path) -> None:
     emulator.faults.add("reset_before", operation="uploadArchive")
     async with client_of(emulator, retry=ONCE) as launch:
         target = await launch.uploads.url_for_project()
@@ -919,7 +921,7 @@ UIDS = [
 
 
 async def unawaited(_: object) -> None:
-    """Stand for a callback that somebody wrote for an asynchronous program."""
+    """Replace a callback that somebody wrote for an asynchronous program."""
 
 
 BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
@@ -1160,7 +1162,7 @@ async def test_a_malformed_uid_never_reaches_a_path(
         ),
     ],
 )
-async def test_a_name_or_an_object_in_place_of_a_uid_is_told_where_the_uid_is(given: Any, problem: str) -> None:
+async def test_the_error_for_a_name_or_an_object_says_where_the_uid_is(given: Any, problem: str) -> None:
     async with client_on(FakeTransport(answer(500))) as launch:
         with pytest.raises(InvalidArgumentError, match=f"^environment_uid: {problem}"):
             await launch.deploy(PROJECT, given, "site")
@@ -1204,14 +1206,14 @@ async def test_a_method_of_one_deployment_takes_a_reference_or_the_deployment(me
         ),
     ],
 )
-async def test_a_deployment_is_named_once_and_wholly(place: tuple[Any, ...], problem: str) -> None:
+async def test_a_deployment_must_be_named_once_and_completely(place: tuple[Any, ...], problem: str) -> None:
     async with client_on(FakeTransport(answer(500))) as launch:
         with pytest.raises(InvalidArgumentError, match=f"^{problem}"):
             await launch.deployments.get(*place)
 
 
 @pytest.mark.parametrize("listing", [lambda c: c.environments.list(""), lambda c: c.deployments.list(PROJECT, "x")])
-async def test_a_listing_with_a_malformed_uid_is_refused_when_it_is_made(
+async def test_a_listing_with_a_malformed_uid_is_refused_when_it_is_created(
     listing: Callable[[LaunchClient], Any],
 ) -> None:
     async with client_on(FakeTransport(answer(500))) as launch:
@@ -1220,7 +1222,7 @@ async def test_a_listing_with_a_malformed_uid_is_refused_when_it_is_made(
 
 
 @pytest.mark.parametrize("limit", [0, 101])
-async def test_a_listing_never_asks_for_everything_at_once(limit: int) -> None:
+async def test_the_limit_of_a_listing_is_checked(limit: int) -> None:
     async with client_on(FakeTransport(answer(500))) as launch:
         for listing in (
             lambda: launch.projects.list(limit=limit),
@@ -1235,7 +1237,7 @@ async def test_a_listing_never_asks_for_everything_at_once(limit: int) -> None:
     ("size", "problem"),
     [(0, "has 0 bytes, 1024 to 104857600"), (1023, "has 1023 bytes"), (104_857_601, "has 104857601 bytes")],
 )
-async def test_an_archive_of_an_unlawful_size_is_not_sent(size: int, problem: str, tmp_path: Path) -> None:
+async def test_an_archive_of_an_invalid_size_is_not_sent(size: int, problem: str, tmp_path: Path) -> None:
     path = tmp_path / "site.zip"
     with path.open("wb") as sparse:
         sparse.truncate(size)
@@ -1248,7 +1250,7 @@ async def test_an_archive_of_an_unlawful_size_is_not_sent(size: int, problem: st
 
 
 @pytest.mark.parametrize("size", [1024, 104_857_600])
-async def test_an_archive_at_the_edge_of_the_law_is_sent(size: int, tmp_path: Path) -> None:
+async def test_an_archive_of_the_smallest_or_largest_size_is_sent(size: int, tmp_path: Path) -> None:
     path = tmp_path / "site.zip"
     with path.open("wb") as sparse:
         sparse.truncate(size)
@@ -1259,7 +1261,7 @@ async def test_an_archive_at_the_edge_of_the_law_is_sent(size: int, tmp_path: Pa
     assert len(transport.requests) == 1
 
 
-async def test_a_file_that_is_none_is_not_sent(tmp_path: Path) -> None:
+async def test_a_path_that_is_no_file_is_not_sent(tmp_path: Path) -> None:
     async with client_on(FakeTransport(answer(204))) as launch:
         with pytest.raises(InvalidArgumentError, match=r"is not a file; deploy\(\) makes a ZIP of a folder"):
             await launch.uploads.send(signed(), tmp_path)
@@ -1267,7 +1269,7 @@ async def test_a_file_that_is_none_is_not_sent(tmp_path: Path) -> None:
             await launch.uploads.send(signed(), tmp_path / "missing.zip")
 
 
-async def test_what_is_lawful_at_the_edge_is_sent() -> None:
+async def test_values_at_the_limits_are_sent() -> None:
     transport = FakeTransport(answer(200, {"environment": {"uid": ENVIRONMENT}}))
     async with client_on(transport) as launch:
         await launch.environments.update(PROJECT, ENVIRONMENT, name="x" * 200, environment_variables={"K": "v" * 14335})
@@ -1279,14 +1281,14 @@ async def test_what_is_lawful_at_the_edge_is_sent() -> None:
     assert len(transport.requests) == 3
 
 
-async def test_the_emulator_is_not_troubled_with_bad_input(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_bad_input_never_reaches_the_emulator(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     with pytest.raises(InvalidArgumentError):
         await launch.projects.get("../organizations")
 
     assert emulator.ledger.requests == []
 
 
-async def test_organizations_are_kept_apart(emulator: LaunchEmulator) -> None:
+async def test_organizations_do_not_see_each_other(emulator: LaunchEmulator) -> None:
     project = emulator.add_project("landing")
     other = emulator.add_organization()
     async with LaunchClient(
