@@ -46,7 +46,7 @@ async def aiohttp_by_hand(address: str) -> AsyncGenerator[Actions]:
 
 
 @contextlib.asynccontextmanager
-async def aiohttp_as_it_comes(address: str) -> AsyncGenerator[Actions]:
+async def aiohttp_with_defaults(address: str) -> AsyncGenerator[Actions]:
     """A typical program: a session with the default settings, and `await answer.json()`."""
     import aiohttp
 
@@ -239,7 +239,7 @@ def management_client(address: str) -> Generator[PlainActions]:
 
 ASYNC: dict[str, Callable[[str], AbstractAsyncContextManager[Actions]]] = {
     "aiohttp + json by hand": aiohttp_by_hand,
-    "aiohttp as it comes": aiohttp_as_it_comes,
+    "aiohttp with defaults": aiohttp_with_defaults,
     "launch_async": launch_async_client,
     "launch_async + orjson": launch_async_fast,
     "httpx by hand": httpx_async,

@@ -27,14 +27,14 @@ WORDS = [
 
 def measure(rounds: int) -> Report:
     """Let each contestant pack the same tree, in turn."""
-    seconds: dict[str, list[float]] = {"zipfile": [], "build_archive": [], "  of it, list_archive": [], "zip -r": []}
+    seconds: dict[str, list[float]] = {"zipfile": [], "build_archive": [], "  of that, list_archive": [], "zip -r": []}
     hashes: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
         size = make_tree(Path(folder), FILES)
         for _ in range(rounds):
             seconds["zipfile"].append(timed(lambda: pack_with_zipfile(folder, LEVEL)))
             seconds["build_archive"].append(timed(lambda: hashes.add(pack_with_build_archive(folder))))
-            seconds["  of it, list_archive"].append(timed(lambda: list_archive(folder)))
+            seconds["  of that, list_archive"].append(timed(lambda: list_archive(folder)))
             if shutil.which("zip"):
                 seconds["zip -r"].append(timed(lambda: pack_with_zip(folder)))
     return Report(

@@ -15,7 +15,7 @@ from benchmarks._report import Mark, Report, Row, present, ratios
 from benchmarks._service import service
 
 LIMIT, OURS, FAST, PEER = "aiohttp + json by hand", "launch_async", "launch_async + orjson", "cloudflare (aiohttp)"
-PLAIN, HTTPX, PEER_TOO = "aiohttp as it comes", "httpx by hand", "cloudflare (httpx)"
+PLAIN, HTTPX, PEER_TOO = "aiohttp with defaults", "httpx by hand", "cloudflare (httpx)"
 CALLS = {
     "get": {LIMIT: 2000, PLAIN: 2000, OURS: 2000, FAST: 2000, HTTPX: 400, PEER: 300, PEER_TOO: 200},
     "list": {LIMIT: 500, PLAIN: 500, OURS: 400, FAST: 500, HTTPX: 200, PEER: 50, PEER_TOO: 50},
@@ -33,8 +33,8 @@ def measure(rounds: int) -> Report:
             *_marks("get / aiohttp", one, OURS, LIMIT, 0.70),
             *_marks("list / aiohttp", many, OURS, LIMIT, 0.50),
             *_marks("list with orjson / aiohttp", many, FAST, LIMIT, None),
-            *_marks("get / aiohttp as it comes", one, OURS, PLAIN, None),
-            *_marks("list / aiohttp as it comes", many, OURS, PLAIN, None),
+            *_marks("get / aiohttp with defaults", one, OURS, PLAIN, None),
+            *_marks("list / aiohttp with defaults", many, OURS, PLAIN, None),
             *_marks("get / cloudflare", one, OURS, PEER, 5),
             *_marks("list / cloudflare", many, OURS, PEER, 15),
             *_marks("list with orjson / cloudflare", many, FAST, PEER, 15),

@@ -34,7 +34,7 @@ def measure(rounds: int) -> Report:
     few, many = ([turn.cpu for turn in found[at_a_time][OURS]] for at_a_time in (10, 1000))
     most = [turn.cpu for turn in found[1000][LIMIT]]
     return Report(
-        "A call as more are under way",
+        "Cost of a call, by number of concurrent calls",
         rows,
         [
             Mark("1000 at a time / 10 at a time", ratios(many, few), None, "less"),

@@ -22,7 +22,7 @@ from launch_async.models import Project
 from launch_async.wire.converter import structure_carefully
 from launch_async.wire.documents import structure, structure_list
 
-PARSER, OURS, CATTRS, PEER = "json.loads", "launch_async", "cattrs as it comes", "cloudflare"
+PARSER, OURS, CATTRS, PEER = "json.loads", "launch_async", "cattrs with defaults", "cloudflare"
 CONVERTER = "launch_async, converter alone"
 PAGE = 100
 TURNS = {1: 2000, PAGE: 40}
@@ -69,7 +69,7 @@ def measure(rounds: int) -> Report:
         found[count] = {name: samples[1:] for name, samples in found[count].items()}
     shown = {1: "one project", PAGE: "a page of 100"}
     return Report(
-        "Objects of an answer",
+        "Conversion of an answer to objects",
         [
             Row(f"{shown[count]}, {name}", "us of CPU", samples, "less", name == PARSER)
             for count, makers in found.items()
@@ -77,9 +77,9 @@ def measure(rounds: int) -> Report:
         ],
         [
             Mark("page: converter alone / launch_async", ratios(found[PAGE][CONVERTER], found[PAGE][OURS])),
-            Mark("page: cattrs as it comes / launch_async", ratios(found[PAGE][CATTRS], found[PAGE][OURS])),
+            Mark("page: cattrs with defaults / launch_async", ratios(found[PAGE][CATTRS], found[PAGE][OURS])),
             Mark("page: cloudflare / launch_async", ratios(found[PAGE][PEER], found[PAGE][OURS])),
-            Mark("one of a page", [each / PAGE for each in found[PAGE][OURS]], None, "less", "us"),
+            Mark("one object of a page", [each / PAGE for each in found[PAGE][OURS]], None, "less", "us"),
         ],
     )
 

@@ -33,11 +33,13 @@ def measure(rounds: int) -> Report:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         bind(first_core=False)
         try:
-            told = ask(server)
-            rates = {name: [serving(server, told, path) for _ in range(rounds)] for name, path in told["paths"].items()}
+            facts = ask(server)
+            rates = {
+                name: [serving(server, facts, path) for _ in range(rounds)] for name, path in facts["paths"].items()
+            }
         finally:
             server.terminate()
-    first, *starts = (1000 * seconds for seconds in told["starts"])
+    first, *starts = (1000 * seconds for seconds in facts["starts"])
     answered = {name: [rate for rate, _ in found] for name, found in rates.items()}
     processor = {name: [rate for _, rate in found] for name, found in rates.items()}
     return Report(
@@ -47,8 +49,8 @@ def measure(rounds: int) -> Report:
             Row("emulator, each other start", "ms", starts, "less"),
             *(Row(f"emulator, {name}", "requests/s", found) for name, found in answered.items()),
             *(Row(f"emulator, {name}, by CPU", "requests per s of CPU", found) for name, found in processor.items()),
-            Row("emulator, 10 000 deployments put there", "ms of 10 000", [1000 * told["held"]], "less"),
-            Row("emulator, memory they take", "MiB", [told["grown"] / 1024], "less"),
+            Row("emulator, adding 10 000 deployments", "ms of 10 000", [1000 * facts["held"]], "less"),
+            Row("emulator, memory of 10 000 deployments", "MiB", [facts["grown"] / 1024], "less"),
         ],
         [
             Mark("first start", [first], 150, "less", "ms"),
@@ -71,27 +73,27 @@ def ask(server: subprocess.Popen[str]) -> dict[str, Any]:
     assert server.stdout is not None
     server.stdin.write("\n")
     server.stdin.flush()
-    told: dict[str, Any] = json.loads(server.stdout.readline())
-    return told
+    facts: dict[str, Any] = json.loads(server.stdout.readline())
+    return facts
 
 
-def serving(server: subprocess.Popen[str], told: dict[str, Any], path: str) -> tuple[float, float]:
+def serving(server: subprocess.Popen[str], facts: dict[str, Any], path: str) -> tuple[float, float]:
     """Return requests per second of elapsed time, and per second of the server's CPU time."""
     before = ask(server)
-    seconds = asyncio.run(load(told, path))
+    seconds = asyncio.run(load(facts, path))
     after = ask(server)
     served = after["served"] - before["served"]
     return served / seconds, served / (after["cpu"] - before["cpu"])
 
 
-async def load(told: dict[str, Any], path: str) -> float:
+async def load(facts: dict[str, Any], path: str) -> float:
     """Send requests as fast as possible, and return the duration in seconds."""
-    headers = {"authtoken": told["authtoken"], "organization_uid": told["organization_uid"]}
+    headers = {"authtoken": facts["authtoken"], "organization_uid": facts["organization_uid"]}
     async with aiohttp.ClientSession(headers=headers) as session:
 
         async def worker() -> None:
             for _ in range(REQUESTS // CONCURRENCY):
-                async with session.get(told["url"] + path) as response:
+                async with session.get(facts["url"] + path) as response:
                     assert response.status == 200
                     await response.read()
 
@@ -120,7 +122,7 @@ async def serve() -> None:
         projects = [emulator.add_project(f"p{number}", deployments=100) for number in range(100)]
         held = time.perf_counter() - started
         one = f"/projects/{projects[0].uid}"
-        told: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "url": emulator.url,
             "authtoken": emulator.authtoken,
             "organization_uid": emulator.organization_uid,
@@ -133,8 +135,8 @@ async def serve() -> None:
             },
         }
         while await asyncio.to_thread(sys.stdin.readline):
-            told |= {"served": len(emulator.ledger.requests), "cpu": time.process_time()}
-            sys.stdout.write(json.dumps(told) + "\n")
+            facts |= {"served": len(emulator.ledger.requests), "cpu": time.process_time()}
+            sys.stdout.write(json.dumps(facts) + "\n")
             sys.stdout.flush()
 
 

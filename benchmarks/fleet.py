@@ -132,7 +132,7 @@ def growth() -> dict[int, tuple[float, float]]:
 def measure(rounds: int) -> Report:
     """Run with the given number of seeds, and once with each number of targets."""
     known, unknown = outcomes(rounds, known=True), outcomes(rounds, known=False)
-    known_waves, waves = (outcomes(rounds, known=told, stop_on_failures=0.25) for told in (True, False))
+    known_waves, waves = (outcomes(rounds, known=known_builds, stop_on_failures=0.25) for known_builds in (True, False))
     grown = growth()
     print()
     small, large = 100, SIZES[-1]
@@ -140,10 +140,10 @@ def measure(rounds: int) -> Report:
     return Report(
         f"Fleet: {TARGETS} environments, builds of 30-90 s; {SIZES[0]} to {large} targets",
         [
-            Row("launch_async, earlier builds known", "s", _seconds(known), "less"),
-            Row("launch_async, not known", "s", _seconds(unknown), "less"),
-            Row("launch_async, default waves, earlier builds known", "s", _seconds(known_waves), "less"),
-            Row("launch_async, default waves, not known", "s", _seconds(waves), "less"),
+            Row("launch_async, build times known", "s", _seconds(known), "less"),
+            Row("launch_async, build times unknown", "s", _seconds(unknown), "less"),
+            Row("launch_async, default waves, build times known", "s", _seconds(known_waves), "less"),
+            Row("launch_async, default waves, build times unknown", "s", _seconds(waves), "less"),
             Row("longest build", "s", [one.longest for one in unknown], "less"),
             *(
                 Row(f"launch_async, {targets} targets", "ms of CPU time per target", [seconds * 1000], "less")
@@ -155,16 +155,21 @@ def measure(rounds: int) -> Report:
             ),
         ],
         [
-            Mark("makespan / bound, earlier builds known", [one.ratio for one in known], 1.15, "less"),
-            Mark("makespan / bound, not known", [one.ratio for one in unknown], None, "less"),
-            Mark("makespan / bound or last end, not known", [one.ratio_in_order for one in unknown], 1.15, "less"),
+            Mark("makespan / bound, build times known", [one.ratio for one in known], 1.15, "less"),
+            Mark("makespan / bound, build times unknown", [one.ratio for one in unknown], None, "less"),
+            Mark(
+                "makespan / bound or last end, build times unknown",
+                [one.ratio_in_order for one in unknown],
+                1.15,
+                "less",
+            ),
             *(
                 Mark(f"requests per target, {name}", [one.per_target for one in found], 4.0, "less")
                 for name, found in {
-                    "earlier builds known": known,
-                    "not known": unknown,
-                    "default waves, earlier builds known": known_waves,
-                    "default waves, not known": waves,
+                    "build times known": known,
+                    "build times unknown": unknown,
+                    "default waves, build times known": known_waves,
+                    "default waves, build times unknown": waves,
                 }.items()
             ),
             Mark(

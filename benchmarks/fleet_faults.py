@@ -49,7 +49,7 @@ def _client(emulator: LaunchEmulator) -> LaunchClient:
     )
 
 
-async def _was_cut_off(client: LaunchClient, journal: Path, plan: Plan, after: float) -> bool:
+async def _was_interrupted(client: LaunchClient, journal: Path, plan: Plan, after: float) -> bool:
     try:
         async with asyncio.timeout(after):
             # The same plan continues with its journal, too.
@@ -74,7 +74,7 @@ async def faulty(seed: int) -> tuple[FleetReport, Counter[str], int]:
             for _ in range(INTERRUPTIONS):
                 # Each attempt has a separate client, which does not know the results of the last one.
                 async with _client(emulator) as client:
-                    interruptions += await _was_cut_off(client, journal, plan, dice.uniform(0.005, 0.03))
+                    interruptions += await _was_interrupted(client, journal, plan, dice.uniform(0.005, 0.03))
             emulator.faults.clear()
             async with _client(emulator) as client:
                 report = await client.fleet.resume(journal, stop_on_failures=1.0)
@@ -85,19 +85,19 @@ async def faulty(seed: int) -> tuple[FleetReport, Counter[str], int]:
 def measure(rounds: int) -> Report:
     """Run with the given number of seeds, and print the result of each run."""
     logging.disable(logging.WARNING)
-    print(f"{TARGETS} targets, {SHARE:.0%} of all calls fail, up to {INTERRUPTIONS} times cut off and resumed")
-    print("seed  cut off  done once  twice  lost  reported as ambiguous  failed")
+    print(f"{TARGETS} targets, {SHARE:.0%} of all calls fail, up to {INTERRUPTIONS} times interrupted and resumed")
+    print("seed  stopped  done once  twice  lost  reported as ambiguous  failed")
     twice: list[float] = []
     lost: list[float] = []
     unknown: list[float] = []
     for seed in range(rounds):
         report, deployed, interruptions = asyncio.run(faulty(seed))
-        told = {one.target.environment_uid for one in report.failures}
+        reported = {one.target.environment_uid for one in report.failures}
         once = sum(count == 1 for count in deployed.values())
         twice.append(sum(count > 1 for count in deployed.values()))
         lost.append(
             sum(
-                not deployed[one.target.environment_uid] and one.target.environment_uid not in told
+                not deployed[one.target.environment_uid] and one.target.environment_uid not in reported
                 for one in report.outcomes
             )
         )
@@ -109,7 +109,7 @@ def measure(rounds: int) -> Report:
         )
     print()
     return Report(
-        f"Fleet under faults: {TARGETS} targets, {SHARE:.0%} of all calls fail, cut off and resumed",
+        f"Fleet with faults: {TARGETS} targets, {SHARE:.0%} of all calls fail, interrupted and resumed",
         [],
         [
             Mark("targets done twice", [sum(twice)], 0, "less"),

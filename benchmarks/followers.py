@@ -66,7 +66,7 @@ def measure(rounds: int) -> Report:
     everything = [one for figures in found.values() for one in figures]
     many = {case: figures for case, figures in found.items() if case[0] == MANY}
     return Report(
-        "Following deployments in virtual time, 10 requests a second",
+        "Following deployments in virtual time, 10 requests per second",
         [
             Row(f"launch_async, {' '.join(map(str, case))}", unit, [of(one) for one in figures], "less")
             for unit, of in UNITS.items()
@@ -75,14 +75,16 @@ def measure(rounds: int) -> Report:
         [
             Mark("lines lost or repeated", [sum(one.lost + one.repeated for one in everything)], 0, "less"),
             *(
-                Mark(f"requests / least, {' '.join(map(str, case))}", [one.ratio for one in figures], MOST, "less")
+                Mark(f"requests / minimum, {' '.join(map(str, case))}", [one.ratio for one in figures], MOST, "less")
                 for case, figures in many.items()
             ),
             *(
-                Mark(f"the same by limit, {' '.join(map(str, case))}", [one.ratio_by_limit for one in figures])
+                Mark(f"requests / weaker minimum, {' '.join(map(str, case))}", [one.ratio_by_limit for one in figures])
                 for case, figures in many.items()
             ),
-            Mark("a follower of 50 000 lines keeps", [memory_of_a_long_build() / 1024], MOST_MEMORY, "less", "KiB"),
+            Mark(
+                "memory of a follower after 50 000 lines", [memory_of_a_long_build() / 1024], MOST_MEMORY, "less", "KiB"
+            ),
         ],
     )
 

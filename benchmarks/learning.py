@@ -44,7 +44,7 @@ def measure(rounds: int) -> Report:
         [outcome.between(*times)[0] for outcomes in counted.values() for outcome in outcomes] for times in (EARLY, LATE)
     )
     return Report(
-        "The pacing learns",
+        "Accepted requests while the pacing learns",
         [
             *(
                 Row(

@@ -61,13 +61,16 @@ def measure(rounds: int) -> Report:
     best = {cell: [BEST_FIXED[server][network]] * rounds for (server, network), cell in CELLS.items()}
     each = [(f"{cell}, {name}", runs) for cell, of_cell in found.items() for name, runs in of_cell.items()]
     return Report(
-        "Accepted requests of 10 per second, by way of sending",
+        "Accepted requests of 10 per second, by scheme",
         [
             *(Row(name, "accepted per second", [one.goodput for one in runs]) for name, runs in each),
             *(Row(name, "percent refused", [100 * one.refused for one in runs], "less") for name, runs in each),
         ],
         [
-            Mark(f"{cell}: of the best fixed scheme", ratios([one.goodput for one in found[cell][OURS]], best[cell]))
+            Mark(
+                f"{cell}: share of the best fixed scheme",
+                ratios([one.goodput for one in found[cell][OURS]], best[cell]),
+            )
             for cell in CELLS.values()
         ],
     )

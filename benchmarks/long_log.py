@@ -37,8 +37,10 @@ def measure(rounds: int) -> Report:
             address = service.stdout.readline().strip()
             for _ in range(rounds):
                 for way in WAYS:
-                    told = subprocess.run(command("read", way, address), check=True, stdout=subprocess.PIPE, text=True)
-                    pause, grown = json.loads(told.stdout)
+                    reading = subprocess.run(
+                        command("read", way, address), check=True, stdout=subprocess.PIPE, text=True
+                    )
+                    pause, grown = json.loads(reading.stdout)
                     pauses[way].append(pause)
                     growth[way].append(grown)
         finally:

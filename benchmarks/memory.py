@@ -39,7 +39,7 @@ def measure(rounds: int) -> Report:
                 for name, samples in found.items():
                     samples.append(kibibytes(name, address))
     return Report(
-        "Memory while nothing happens",
+        "Memory of idle clients and of waits",
         [
             *(Row(f"a client, {name}", "KiB each", found, "less", name == LIMIT) for name, found in clients.items()),
             *(Row(f"a wait, {name}", "KiB for each", found, "less", name == SLEEPS) for name, found in waits.items()),

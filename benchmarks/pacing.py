@@ -232,7 +232,7 @@ async def limit_falls_to_six(server: Server) -> None:
     server.limit = 10
 
 
-async def somebody_else_uses_four(server: Server) -> None:
+async def another_program_sends_four(server: Server) -> None:
     """Send four requests per second, at random times, from another program."""
     chance = random.Random(1)
     loop = asyncio.get_running_loop()
@@ -242,7 +242,7 @@ async def somebody_else_uses_four(server: Server) -> None:
         await asyncio.sleep(chance.expovariate(4))
 
 
-DISTURBANCES = {"limit 10 -> 6 -> 10": limit_falls_to_six, "another program, 4/s": somebody_else_uses_four}
+DISTURBANCES = {"limit 10 -> 6 -> 10": limit_falls_to_six, "another program, 4/s": another_program_sends_four}
 
 
 def report(requests: int, seeds: int) -> Report:
@@ -271,13 +271,19 @@ def marks(server: str, table: Sequence[Cell]) -> list[Mark]:
     return [
         *(
             Mark(
-                f"{COUNTS[server]}{'' if goal == goals[0] else ', ' + found[0].network}: least share of the best",
+                f"{COUNTS[server]}{'' if goal == goals[0] else ', ' + found[0].network}: smallest share of the best",
                 [min(cell.share for cell in found)],
                 goal,
             )
             for goal, found in shares.items()
         ),
-        Mark(f"{COUNTS[server]}: most refused", [100 * max(cell.refused for cell in table)], 1.0, "less", "percent"),
+        Mark(
+            f"{COUNTS[server]}: largest share refused",
+            [100 * max(cell.refused for cell in table)],
+            1.0,
+            "less",
+            "percent",
+        ),
     ]
 
 

@@ -38,19 +38,19 @@ def measure(seed: int, bad: int, healthy: int, previews: int) -> Report:
     print(f"{previews} previews, {life.created} created, {life.kills} kills, {life.sweeps} sweeps: {life}")
     with tempfile.TemporaryDirectory() as folder:
         requests, what = requests_of_restoration(Path(folder))
-    print(f"requests of checking and putting back, besides polls: {dict(what)} ({time.perf_counter() - began:.0f} s)\n")
+    print(f"requests to check and restore, without polls: {dict(what)} ({time.perf_counter() - began:.0f} s)\n")
     return Report(
         f"{bad} bad releases, {healthy} healthy ones, {previews} previews",
         [],
         [
             Mark("bad releases that were not restored", [bad - restored], 0, "less"),
-            Mark("bad releases with something built twice", [wrong[Kind.TWICE]], 0, "less"),
-            Mark("bad releases that went wrong otherwise", [wrong.total() - wrong[Kind.TWICE]], 0, "less"),
-            Mark("healthy releases that were called unhealthy", [false_alarms], 0, "less"),
+            Mark("bad releases with a repeated build", [wrong[Kind.TWICE]], 0, "less"),
+            Mark("bad releases with another fault", [wrong.total() - wrong[Kind.TWICE]], 0, "less"),
+            Mark("healthy releases reported as unhealthy", [false_alarms], 0, "less"),
             Mark("previews alive one sweep after their end", [life.outlived], 0, "less"),
-            Mark("environments deleted that are no previews, or protected", [life.protected_deleted], 0, "less"),
-            Mark("previews deleted before their end, or made twice", [life.early + life.doubled], 0, "less"),
-            Mark("requests of checking and putting back, besides polls", [requests], 5, "less"),
+            Mark("deleted environments that are protected or no previews", [life.protected_deleted], 0, "less"),
+            Mark("previews deleted too early or created twice", [life.early + life.doubled], 0, "less"),
+            Mark("requests to check and restore, without polls", [requests], 5, "less"),
         ],
     )
 

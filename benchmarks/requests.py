@@ -23,7 +23,7 @@ TARGETS: Final = PROJECTS * ENVIRONMENTS
 VALUES: Final = {"FLAG": "on"}
 
 
-def held_already() -> float:
+def unchanged_variable() -> float:
     """Return the requests for setting a variable that every environment already has."""
     service = Launch(rate_limit=RATE)
     for number in range(PROJECTS):
@@ -49,32 +49,32 @@ def redeployed(seed: int, *, stop_on_failures: float | None) -> tuple[float, flo
     async def main() -> tuple[float, float]:
         async with service.client(LocalRateLimiter(RateLimit(RATE, per=1.0))) as launch:
             plan = await launch.fleet.plan_redeploy(service.targets(known=True))
-            foretold = plan.cost.requests
+            forecast = plan.cost.requests
             report = await launch.fleet.run(plan, confirm=TARGETS, stop_on_failures=stop_on_failures)
             assert report.is_success
-            return report.requests / TARGETS, foretold / TARGETS
+            return report.requests / TARGETS, forecast / TARGETS
 
     return run(main())
 
 
 def measure(rounds: int) -> Report:
     """Do each job with one seed for each round."""
-    held = held_already()
+    unchanged = unchanged_variable()
     one_wave = [redeployed(seed, stop_on_failures=None)[0] for seed in range(rounds)]
     in_waves = [redeployed(seed, stop_on_failures=0.25) for seed in range(rounds)]
     return Report(
         f"Requests of a job: {TARGETS} environments, builds of 30-90 s",
         [
-            Row("a variable that all hold already", "requests", [held], "less"),
+            Row("set a variable that all already have", "requests", [unchanged], "less"),
             Row("redeploy in one wave", "requests per target", one_wave, "less"),
             Row("redeploy in the default waves", "requests per target", [sent for sent, _ in in_waves], "less"),
-            Row("redeploy in the default waves, foretold", "requests per target", [said for _, said in in_waves]),
+            Row("redeploy in the default waves, forecast", "requests per target", [said for _, said in in_waves]),
         ],
         [
-            Mark("a variable that all hold already", [held], PROJECTS + 1, "less", "requests"),
+            Mark("set a variable that all already have", [unchanged], PROJECTS + 1, "less", "requests"),
             Mark("redeploy in one wave, per target", one_wave, 4.0, "less", "requests"),
-            Mark("foretold / sent", [said / sent for sent, said in in_waves], 0.8),
-            Mark("sent / foretold", [sent / said for sent, said in in_waves], 0.8),
+            Mark("forecast / sent", [said / sent for sent, said in in_waves], 0.8),
+            Mark("sent / forecast", [sent / said for sent, said in in_waves], 0.8),
         ],
     )
 

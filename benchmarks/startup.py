@@ -75,7 +75,7 @@ def measure(rounds: int) -> Report:
             for name, script in SCRIPTS.items():
                 found[name].append(milliseconds(script, address, compiled))
     return Report(
-        "One call, the whole process, processor time",
+        "A script with one call, processor time of the process",
         [Row(name, "ms", samples, "less", name == AIOHTTP) for name, samples in found.items()],
         [
             Mark("launch_sync / aiohttp by hand", ratios(found[SYNC], found[AIOHTTP]), 1.2, "less"),

@@ -47,9 +47,9 @@ def drift() -> float:
             assert plan.is_empty
             return plan.diff_requests
 
-    told = run(main())
-    assert told == service.emulator.ledger.count()
-    return float(told)
+    requests = run(main())
+    assert requests == service.emulator.ledger.count()
+    return float(requests)
 
 
 def applied() -> tuple[float, float]:
@@ -87,7 +87,7 @@ def measure(rounds: int) -> Report:
         [
             Row("drift", "requests", [requests], "less"),
             Row(f"apply of {CHANGED} changes", "s", [seconds], "less"),
-            Row("its reads and writes at ten a second", "s", [bound], "less"),
+            Row("its reads and writes at 10 requests per second", "s", [bound], "less"),
             Row("processes killed", "in a round", kills),
         ],
         [

@@ -73,7 +73,7 @@ async def compare(address: str, rounds: int) -> Report:
         [
             Mark("raw / aiohttp", ratios(speed["uploads.send, raw"], speed["aiohttp, raw"]), 0.95),
             Mark("form / aiohttp", ratios(speed["uploads.send, form"], speed["aiohttp, form"]), 0.95),
-            Mark("most memory growth", [max(ours)], 16, "less", "MiB"),
+            Mark("largest memory growth", [max(ours)], 16, "less", "MiB"),
         ],
     )
 

@@ -25,11 +25,11 @@ SEEDS: Final = 1000
 WRONG: Final = {
     Kind.TWICE: "done twice",
     Kind.LOST: "reported as done, and not done",
-    Kind.FOREIGN: "of others', taken for ours",
+    Kind.FOREIGN: "deployments of other programs that were adopted",
     Kind.DENIED: "done, and reported as not done",
     Kind.DISHONEST: "unknown without a reason",
     Kind.HANG: "worlds that did not end",
-    Kind.CRASH: "errors that are none of the SDK's",
+    Kind.CRASH: "errors outside of the SDK's classes",
 }
 
 

@@ -54,7 +54,7 @@ def two(table: Table, rounds: int, *, newcomer: float) -> None:
             cell = f"{counts}, {delay}"
             least = [min(one.accepted(newcomer + 30, newcomer + 90) for one in run) / BUDGET for run in runs]
             share = [100 * refused(run, newcomer, newcomer + 90) for run in runs]
-            table.add(f"{name}: least share after 30 s", cell, "of the budget", least)
+            table.add(f"{name}: smallest share after 30 s", cell, "of the budget", least)
             table.add(f"{name}: refused in 90 s", cell, "percent", share, better="less")
             if newcomer:
                 early = [run[1].accepted(newcomer + 5, newcomer + 15) / BUDGET for run in runs]
@@ -147,15 +147,17 @@ def measure(rounds: int) -> Report:
         table.rows,
         [
             *(
-                Mark(f"{name}: least share after 30 s, steady networks", [min(shares)], 0.35)
+                Mark(f"{name}: smallest share after 30 s, steady networks", [min(shares)], 0.35)
                 for name, shares in table.least.items()
             ),
             *(
-                Mark(f"{name}: most refused in 90 s, steady networks", [max(shares)], 5.0, "less", "percent")
+                Mark(f"{name}: largest share refused in 90 s, steady networks", [max(shares)], 5.0, "less", "percent")
                 for name, shares in table.refused.items()
             ),
-            Mark("next to 5/s evenly: most of its requests refused", [max(steady)], 12.0, "less", "percent"),
-            Mark("next to 4/s at random: most of its requests refused", [max(random)], None, "less", "percent"),
+            Mark("next to 5/s evenly: largest share of its requests refused", [max(steady)], 12.0, "less", "percent"),
+            Mark(
+                "next to 4/s at random: largest share of its requests refused", [max(random)], None, "less", "percent"
+            ),
             Mark("after four 429s in an idle program", [min(idle)], 9.5, "more", "per second"),
         ],
     )
