@@ -32,14 +32,19 @@ class Table:
     """Rows and marks. The table prints each row when it is added."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self._rows: dict[str, list[Row]] = {}
         self.least: dict[str, list[float]] = {}
         self.refused: dict[str, list[float]] = {}
 
     def add(self, what: str, cell: str, unit: str, figures: Sequence[float], *, better: str = "more") -> None:
         """Add a row for one cell."""
         print(f"{what:44} {cell:34} {', '.join(f'{one:6.2f}' for one in figures)}  {unit}", flush=True)
-        self.rows.append(Row(f"{what}, {cell}", unit, list(figures), better))
+        self._rows.setdefault(what, []).append(Row(cell, f"{what}: {unit}", list(figures), better))
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of each quantity together."""
+        return [row for rows in self._rows.values() for row in rows]
 
 
 def two(table: Table, rounds: int, *, newcomer: float) -> None:
@@ -54,11 +59,11 @@ def two(table: Table, rounds: int, *, newcomer: float) -> None:
             cell = f"{counts}, {delay}"
             least = [min(one.accepted(newcomer + 30, newcomer + 90) for one in run) / BUDGET for run in runs]
             share = [100 * refused(run, newcomer, newcomer + 90) for run in runs]
-            table.add(f"{name}: smallest share after 30 s", cell, "of the budget", least)
-            table.add(f"{name}: refused in 90 s", cell, "percent", share, better="less")
+            table.add(f"{name}, smallest share after 30 s", cell, "of the budget", least)
+            table.add(f"{name}, refused in 90 s", cell, "percent", share, better="less")
             if newcomer:
                 early = [run[1].accepted(newcomer + 5, newcomer + 15) / BUDGET for run in runs]
-                table.add(f"{name}: its share after 5-15 s", cell, "of the budget", early)
+                table.add(f"{name}, its share after 5-15 s", cell, "of the budget", early)
             if server != "bucket" and network != "wan":
                 table.least.setdefault(name, []).extend(least)
                 table.refused.setdefault(name, []).extend(share)
@@ -75,11 +80,11 @@ def many(table: Table, rounds: int, programs: int) -> None:
         ]
         shares = [[one.accepted(60, 180) for one in run] for run in runs]
         table.add(
-            f"{programs} programs: smallest / largest share", counts, "ratio", [min(one) / max(one) for one in shares]
+            f"{programs} programs, smallest / largest share", counts, "ratio", [min(one) / max(one) for one in shares]
         )
-        table.add(f"{programs} programs: accepted", counts, "per second", [sum(one) for one in shares])
+        table.add(f"{programs} programs, accepted", counts, "per second", [sum(one) for one in shares])
         table.add(
-            f"{programs} programs: refused",
+            f"{programs} programs, refused",
             counts,
             "percent",
             [100 * refused(run, 60, 180) for run in runs],
@@ -102,12 +107,12 @@ def foreign(table: Table, rounds: int, *, rate: float, steady: bool) -> list[flo
             ]
             theirs = [100 * refused([one], 30, 130) for _, one in runs]
             found += theirs
-            table.add(f"{name}: its refused requests", cell, "percent", theirs, better="less")
+            table.add(f"{name}, its refused requests", cell, "percent", theirs, better="less")
             ours = [one for one, _ in runs]
-            table.add(f"{name}: our accepted requests", cell, "per second", [one.accepted(40, 130) for one in ours])
+            table.add(f"{name}, our accepted requests", cell, "per second", [one.accepted(40, 130) for one in ours])
             share = [100 * refused([one], 40, 130) for one in ours]
-            table.add(f"{name}: our refused requests", cell, "percent", share, better="less")
-            table.add(f"{name}: whole limit used again", cell, "s", _whole_again(ours), better="less")
+            table.add(f"{name}, our refused requests", cell, "percent", share, better="less")
+            table.add(f"{name}, whole limit used again", cell, "s", _whole_again(ours), better="less")
     return found
 
 
