@@ -6,15 +6,16 @@ None of these functions needs a client or the network.
 
 The archive leaves out a file for the first of these reasons that applies:
 
-1. The file is version control data, or a link. Links are never followed, so none leads out of the folder.
-2. A `.launchignore` file excludes the file. A `!` line there includes a file that a later rule would exclude.
-3. The vendor's own tools exclude the file, such as the files in `node_modules` or `.next`.
+1. The file is version control data, or a link. The SDK follows no links, so no file outside the folder is read.
+2. A `.launchignore` file excludes the file. A `!` line in it includes a file that a later reason would exclude.
+3. The vendor's tools exclude the file, such as the files in `node_modules` or `.next`.
 4. A `.gitignore` file excludes the file. Both kinds of ignore files work as in git: they can be nested and negated, and
-   are relative to their own folder. Ignore files above the folder are not read, so you can send a build output that the
-   repository ignores if you pass its folder. Git's index is not read either, so a rule also excludes tracked files.
+   are relative to their own folder. The SDK does not read ignore files above the folder. Therefore you can send a build
+   output that the repository ignores: pass the folder of the build output. The SDK does not read git's index either, so
+   a rule also excludes tracked files.
 5. The file is a socket, a pipe or a device.
-6. The file contains a secret. By default, such a file is an error; `secrets=` can drop or send it. A `!` line of
-   `.launchignore` with the file name without wildcards, such as `!.env.production`, sends the file.
+6. The file contains a secret. By default, a file with a secret is an error. `secrets=` can drop or send these files. A
+   `!` line of `.launchignore` with the file name without wildcards, such as `!.env.production`, sends the file.
 
 Empty folders are not sent. File names are sent unchanged, without Unicode normalization.
 """
@@ -39,7 +40,7 @@ import attrs
 
 from launch_async._text import file_size, first_lines, listed
 from launch_async._views import Displayable
-from launch_async.archive.entries import ArchiveEntry, Exclusion, encodable, printable, refused
+from launch_async.archive.entries import ArchiveEntry, Exclusion, encodable, printable, quoted, refused
 from launch_async.archive.secret_files import SECRET
 from launch_async.archive.walk import walk
 from launch_async.archive.zip_check import check_members
@@ -65,10 +66,10 @@ MAX_ARCHIVE_SIZE = 104_857_600
 """Maximum size of an uploaded ZIP, in bytes: 100 MiB."""
 
 SecretFiles: TypeAlias = Literal["refuse", "drop", "send"]
-"""What to do with files that contain secrets: raise an error, leave them out, or send them like other files."""
+"""How to handle files that contain secrets: raise an error, leave them out, or send them like other files."""
 
-_SIZE_RULE = "FACTS §5"
-_SHOWN = 20
+_SIZE_RULE = "reference/facts.md#5-upload-flow"
+_MOST_SHOWN = 20
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class ArchiveListing(Displayable):
 
     @property
     def total_size(self) -> int:
-        """Size of all files together, in bytes before compression."""
+        """Size of all files together before compression, in bytes."""
         return sum(entry.size for entry in self.entries)
 
     @property
@@ -99,7 +100,7 @@ class ArchiveListing(Displayable):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Paths that are left out because they contain secrets."""
+        """Paths of the files that are left out because they contain secrets."""
         return tuple(exclusion.path for exclusion in self.excluded if exclusion.reason == SECRET)
 
     def to_dict(self) -> dict[str, object]:
@@ -113,16 +114,16 @@ class ArchiveListing(Displayable):
 
     def __str__(self) -> str:
         sent = [f"{file_size(entry.size):>10}  {printable(entry.path)}" for entry in self.largest]
-        left = [
+        left_out = [
             f"{'' if one.size is None else file_size(one.size):>10}  {printable(one.path)}  ({printable(one.reason)})"
             for one in self.excluded
         ]
         return "\n".join(
             [
                 f"{len(self.entries)} files to send, {file_size(self.total_size)} before compression; largest first:",
-                *first_lines(sent, _SHOWN, indent=12),
-                f"{len(left)} left out{':' if left else '.'}",
-                *first_lines(left, _SHOWN, indent=12),
+                *first_lines(sent, _MOST_SHOWN, indent=12),
+                f"{len(left_out)} left out{':' if left_out else '.'}",
+                *first_lines(left_out, _MOST_SHOWN, indent=12),
             ]
         )
 
@@ -136,9 +137,10 @@ class Archive:
         size: Size of the ZIP in bytes.
         sha256: SHA-256 of the ZIP, in hexadecimal.
         content_hash: SHA-256 over the paths, modes and contents of the files, in hexadecimal. Two archives with the
-            same files have the same value, also if they are compressed differently.
+            same files have the same value, even if they are compressed differently.
         listing: The files of the archive, and the files that were left out.
-        temporary: Whether the file is temporary. The object deletes a temporary file on `close`, or when it is freed.
+        temporary: Whether the ZIP is a temporary file. The SDK deletes a temporary file on `close`, or when Python
+            frees this object.
     """
 
     path: Path
@@ -172,17 +174,17 @@ def list_archive(
 
     Args:
         folder: The folder to send.
-        secrets: What to do with files that contain secrets and are not left out for another reason. `refuse` raises an
+        secrets: How to handle files that contain secrets and are not left out for another reason. `refuse` raises an
             error, `drop` leaves the files out and logs a warning, `send` sends them like other files. The SDK detects
-            `.env`, `.env.*`, `prod.env` and similar names, except samples; private keys, by the content of any file
-            except scripts, pages, styles and media; key stores; `.npmrc` and `.yarnrc.yml` with a token; `.netrc`,
-            `.kube/config`, `*.tfstate` and similar files. A line such as `!.env.production` in `.launchignore` sends a
-            single file.
+            these files by name: `.env`, `.env.*`, `prod.env` and similar names, except samples; key stores; `.netrc`,
+            `.kube/config`, `*.tfstate` and similar files. The SDK detects private keys by the content of any file
+            except scripts, pages, styles and media, and tokens by the content of `.npmrc` and `.yarnrc.yml`. A line
+            such as `!.env.production` in `.launchignore` sends a single file.
         follow_ignore_files: Whether `.gitignore` and `.launchignore` files apply.
 
     Raises:
-        ArchiveError: The folder does not exist, contains no file to send or contains secrets. Or a file or folder in it
-            cannot be read, or has a name that a ZIP cannot contain.
+        ArchiveError: The folder does not exist, contains no file to send, or contains secrets. Or a file or folder in
+            the folder cannot be read, or has a name that a ZIP cannot contain.
         InvalidArgumentError: `secrets` has another value.
     """
     return _list(folder, secrets, follow_ignore_files, lambda: None)
@@ -195,23 +197,23 @@ def _list(
     checkpoint: Callable[[], None],
 ) -> ArchiveListing:
     _check_choice(secrets)
-    found, left = walk(
+    found, left_out = walk(
         _existing_folder(folder),
         follow_ignore_files=follow_ignore_files,
         send_secrets=secrets == "send",
         checkpoint=checkpoint,
     )
-    secret = [one.path for one in left if one.reason == SECRET]
+    secret = [one.path for one in left_out if one.reason == SECRET]
     if secret:
         _refuse_or_report(secret, secrets)
     if not found:
         raise ArchiveError(
             "folder",
-            f"{printable(os.fspath(folder))} contains no file to send ({len(left)} left out). Pass the folder that "
-            "contains the site, or include files with a `!` line in .launchignore",
+            f"{quoted(os.fspath(folder))} contains no file to send ({len(left_out)} left out). Pass the folder that "
+            "contains the site, or include files with a `!` line in .launchignore.",
             rule=_SIZE_RULE,
         )
-    return ArchiveListing(folder=Path(folder), entries=tuple(found), excluded=tuple(left))
+    return ArchiveListing(folder=Path(folder), entries=tuple(found), excluded=tuple(left_out))
 
 
 def build_archive(
@@ -226,10 +228,10 @@ def build_archive(
     Two calls with the same files write the same bytes, on any supported Python with the same zlib.
 
     Args:
-        folder: The folder, or a listing of it. With a listing, the SDK packs exactly the listed files, and raises an
-            error if one of them has changed since.
-        secrets: As in `list_archive`. Without effect if `folder` is a listing.
-        follow_ignore_files: As in `list_archive`. Without effect if `folder` is a listing.
+        folder: The folder, or a listing of the folder. For a listing, the SDK packs exactly the listed files, and
+            raises an error if one of these files has changed since then.
+        secrets: As in `list_archive`. If `folder` is a listing, this argument has no effect.
+        follow_ignore_files: As in `list_archive`. If `folder` is a listing, this argument has no effect.
         level: Compression level of zlib: 0 (no compression), or 1 (fastest) to 9 (smallest).
 
     Raises:
@@ -249,17 +251,17 @@ async def create_archive(
 ) -> Archive:
     """Run `build_archive` in a thread, with the same arguments and errors.
 
-    If the caller is cancelled, the thread stops at the next file, also while it lists the folder. It leaves no ZIP.
+    If the caller is cancelled, the thread stops at the next file, even while it lists the folder, and leaves no ZIP.
     """
     return await _in_thread(partial(_build, folder, secrets, follow_ignore_files, level))
 
 
 def check_archive(zip_path: str | os.PathLike[str], *, secrets: SecretFiles = "refuse") -> Archive:
-    """Check an existing ZIP. The SDK neither changes nor deletes the file.
+    """Check an existing ZIP. The SDK does not change or delete the file.
 
     Args:
         zip_path: Path of the ZIP.
-        secrets: What to do with a ZIP that contains secrets (as in `list_archive`) or version control data. `send`
+        secrets: How to handle a ZIP that contains secrets (as in `list_archive`) or version control data. `send`
             accepts the ZIP. `refuse` and `drop` raise an error, because the SDK sends a ZIP unchanged.
 
     Raises:
@@ -273,7 +275,7 @@ def check_archive(zip_path: str | os.PathLike[str], *, secrets: SecretFiles = "r
 async def check_archive_in_thread(
     zip_path: str | os.PathLike[str], *, secrets: SecretFiles, name: str | None = None, temporary: bool = False
 ) -> Archive:
-    """Run `check_archive` in a thread. If the caller is cancelled, the thread stops at the next block.
+    """Run `check_archive` in a thread. If the caller is cancelled, the thread stops at the next block of 1 MiB.
 
     Args:
         zip_path: Path of the ZIP.
@@ -294,11 +296,11 @@ def _check(
 ) -> Archive:
     _check_choice(secrets)
     path = Path(zip_path)
-    name = printable(str(path)) if name is None else name
+    name = quoted(str(path)) if name is None else name
     try:
         size = path.stat().st_size if path.is_file() else None
         if size is None:
-            raise ArchiveError("zip_path", f"{name} is not a file")
+            raise ArchiveError("zip_path", f"{name} is not a file.")
         check_size(size)
         with path.open("rb") as file, zipfile.ZipFile(file) as source:
             members = sorted(check_members(source, checkpoint), key=lambda member: member.name)
@@ -307,16 +309,17 @@ def _check(
     except ArchiveError:
         raise
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
-        raise ArchiveError("zip_path", f"{name} is not a ZIP, or is incomplete") from error
+        raise ArchiveError("zip_path", f"{name} is not a ZIP, or is incomplete.") from error
     except OSError as error:
-        raise ArchiveError("zip_path", f"{name} cannot be read ({error.strerror})") from error
+        raise ArchiveError("zip_path", f"{name} cannot be read ({error.strerror}).") from error
     if not members:
-        raise ArchiveError("zip_path", f"{name} contains no file", rule=_SIZE_RULE)
+        raise ArchiveError("zip_path", f"{name} contains no file.", rule=_SIZE_RULE)
     if secrets != "send" and (secret := [printable(member.name) for member in members if member.secret]):
-        why = ' (secrets="drop" works only with a folder)' if secrets == "drop" else ""
+        why = ' secrets="drop" works only with a folder.' if secrets == "drop" else ""
         raise ArchiveError(
             "zip_path",
-            f'it holds secrets: {listed(secret, _SHOWN)}. Make a ZIP without these files, or pass secrets="send"{why}',
+            f"{name} contains secrets: {listed(secret, _MOST_SHOWN)}. Make a ZIP without these files, or pass "
+            f'secrets="send".{why}',
             paths=secret,
         )
     entries = tuple(ArchiveEntry(member.name, member.size, member.mode) for member in members)
@@ -325,11 +328,11 @@ def _check(
 
 
 class _Stopped(Exception):
-    """The waiting task was cancelled."""
+    """The caller of `_in_thread` was cancelled."""
 
 
 async def _in_thread(work: Callable[[Callable[[], None]], Archive]) -> Archive:
-    """Run `work` in a thread. Its argument is a checkpoint to call often: it raises after the caller was cancelled."""
+    """Run `work` in a thread, with a checkpoint that `work` calls often. It raises after the caller was cancelled."""
     stop = threading.Event()
 
     def checkpoint() -> None:
@@ -347,25 +350,25 @@ async def _in_thread(work: Callable[[Callable[[], None]], Archive]) -> Archive:
 
 
 def _discard(building: asyncio.Future[Archive]) -> None:
-    # The work ended before the cancellation took effect. No caller receives the archive, so it is deleted here.
+    # If the work ended before the cancellation took effect, no caller receives the archive, so delete it here.
     if not building.cancelled() and building.exception() is None:
         building.result().close()
 
 
 def _check_choice(secrets: str) -> None:
-    # A typing error such as `refused` must not count as `drop` or `send`.
+    # A misspelled value such as `refused` must not count as `drop` or `send`.
     if secrets not in get_args(SecretFiles):
-        raise InvalidArgumentError("secrets", f"{secrets!r} is not one of 'refuse', 'drop' and 'send'")
+        raise InvalidArgumentError("secrets", f"{secrets!r} is not one of 'refuse', 'drop' and 'send'.")
 
 
 def _existing_folder(folder: str | os.PathLike[str]) -> str:
     path = os.fspath(folder)
     if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ArchiveError("folder", f"expected a string or a path of strings, got {type(folder).__name__}")
-    if not os.path.isdir(path):  # noqa: PTH112 - a path as the caller spelt it
+        raise ArchiveError("folder", f"must be a string or a path of strings, not {type(folder).__name__}.")
+    if not os.path.isdir(path):  # noqa: PTH112 - the error shows the path as the caller wrote it
         problem = "is not a folder" if os.path.exists(path) else "does not exist"  # noqa: PTH110
         where = "" if os.path.isabs(path) else f" in {printable(os.getcwd())}"  # noqa: PTH109, PTH117
-        raise refused("folder", path, f"{problem}{where}")
+        raise refused("folder", path, f"{problem}{where}.")
     return path
 
 
@@ -374,7 +377,7 @@ def _refuse_or_report(paths: Sequence[str], secrets: SecretFiles) -> None:
     if secrets == "refuse":
         raise ArchiveError(
             "folder",
-            f"it holds secrets that would be sent: {listed(paths, _SHOWN)}. List the files in .gitignore or "
+            f"contains secrets that would be sent: {listed(paths, _MOST_SHOWN)}. List the files in .gitignore or "
             '.launchignore, or pass secrets="drop". Set secrets as variables of the environment instead. To send a '
             f"file that contains no secret, add a line to .launchignore: !/{paths[0]}",
             paths=paths,
@@ -382,7 +385,7 @@ def _refuse_or_report(paths: Sequence[str], secrets: SecretFiles) -> None:
     _LOG.warning(
         "The archive leaves out %d files that contain secrets: %s",
         len(paths),
-        listed(paths, _SHOWN),
+        listed(paths, _MOST_SHOWN),
         extra={"paths": paths},
     )
 
@@ -395,7 +398,7 @@ def _build(
     checkpoint: Callable[[], None],
 ) -> Archive:
     if level not in range(10):
-        raise InvalidArgumentError("level", f"{level!r} is outside 0 to 9")
+        raise InvalidArgumentError("level", f"{level!r} is not a whole number from 0 to 9.")
     listing = folder if isinstance(folder, ArchiveListing) else _list(folder, secrets, follow_ignore_files, checkpoint)
     checkpoint()
     try:
@@ -420,7 +423,7 @@ def _build(
     except SizeExceeded:
         _remove(Path(name))
         raise _too_large(listing) from None
-    except OSError as error:  # the ZIP cannot be written; `pack` raises ArchiveError for unreadable files
+    except OSError as error:  # The ZIP cannot be written: `pack` raises ArchiveError for files that it cannot read.
         _remove(Path(name))
         raise unwritable(error) from error
     except BaseException:
@@ -434,7 +437,7 @@ def unwritable(error: OSError) -> ArchiveError:
     return ArchiveError(
         "folder",
         f"the ZIP cannot be written to {where} ({error.strerror}). Free space there, or use another folder: set the "
-        "variable TMPDIR (TEMP on Windows) before the program starts",
+        "variable TMPDIR (TEMP on Windows) before the program starts.",
     )
 
 
@@ -443,8 +446,8 @@ def _too_large(listing: ArchiveListing) -> ArchiveError:
     named = ", ".join(f"{printable(entry.path)} ({file_size(entry.size)})" for entry in largest)
     return ArchiveError(
         "folder",
-        f"{len(listing.entries)} files, {file_size(listing.total_size)} before compression, make a ZIP of more than "
-        f"100 MiB. The largest files: {named}. List the files that the build does not need in .launchignore",
+        f"{len(listing.entries)} files with {file_size(listing.total_size)} before compression make a ZIP of more than "
+        f"100 MiB. The largest files are {named}. List the files that the build does not need in .launchignore.",
         rule=_SIZE_RULE,
         paths=[entry.path for entry in largest],
     )
@@ -458,12 +461,12 @@ def check_size(count: int) -> None:
     """
     if count < MIN_ARCHIVE_SIZE:
         problem = (
-            f"it has {count} bytes, and Launch accepts 1024 bytes at least. Pass the folder instead of the ZIP: the "
-            "SDK then makes a ZIP that is large enough"
+            f"has {count} bytes, but Launch accepts only ZIPs of at least 1024 bytes. Pass the folder instead of the "
+            "ZIP. The SDK then makes a ZIP that is large enough."
         )
         raise ArchiveError("zip_path", problem, rule=_SIZE_RULE)
     if count > MAX_ARCHIVE_SIZE:
-        problem = f"it has {file_size(count)}, and Launch accepts 100 MiB at most"
+        problem = f"has {file_size(count)}, but Launch accepts only ZIPs of at most 100 MiB."
         raise ArchiveError("zip_path", problem, rule=_SIZE_RULE)
 
 

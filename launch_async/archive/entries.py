@@ -17,7 +17,7 @@ class ArchiveEntry:
         path: Path relative to the folder, with `/`.
         size: Size in bytes, before compression.
         mode: 0o755 if the owner may execute the file, 0o644 otherwise.
-        identity: Values that show whether the file changes before it is sent; empty for a file of an existing ZIP.
+        identity: Values that change if the file is changed or replaced; empty for a file of an existing ZIP.
     """
 
     path: str
@@ -31,10 +31,10 @@ class Exclusion:
     """A file or folder that is left out.
 
     Attributes:
-        path: Path relative to the folder, with `/`. The path of a folder ends with `/` and includes all files below it.
+        path: Path relative to the folder, with `/`. The path of a folder ends with `/`, and stands for all files in it.
         reason: Reason, such as `vcs`, `vendor default`, `build cache`, `os noise`, `secret`, `link`, `socket`, `pipe`,
             `device` or `ignored by docs/.gitignore:3`.
-        size: Size in bytes; None for a folder, whose content was not read, and for a file that no longer exists.
+        size: Size in bytes; None for a folder, because its content was not read, and for a file that no longer exists.
     """
 
     path: str
@@ -44,7 +44,12 @@ class Exclusion:
 
 def refused(parameter: str, name: str, problem: str) -> ArchiveError:
     """Return the error for one file or folder of the argument `parameter`."""
-    return ArchiveError(parameter, f"{printable(name)} {problem}", paths=[printable(name)])
+    return ArchiveError(parameter, f"{quoted(name)} {problem}", paths=[printable(name)])
+
+
+def quoted(name: str) -> str:
+    """Return a name in quotes, with escapes for all characters that cannot be encoded or printed."""
+    return f"'{printable(name)}'"
 
 
 def printable(name: str) -> str:

@@ -1,8 +1,9 @@
 """Translate the patterns of ignore files to regular expressions over bytes, with the rules of git's `wildmatch.c`.
 
-Every pattern is fast. `*` and `**/` are atomic groups: each stops at the first place where the next part of the pattern
-matches, and never tries a later place. No match is lost, because a later place leaves less of the path for the rest of
-the pattern. The time therefore grows only with the length of the pattern times the length of the path.
+No pattern is slow, because `*` and `**/` are atomic groups: each stops at the first place where the next part of the
+pattern matches, and never tries a later place. No match is lost, because a later place leaves less of the path for the
+rest of the pattern. The time is therefore at most proportional to the length of the pattern times the length of the
+path.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def _members(condition: str) -> frozenset[int]:
     return frozenset(re.sub(rb"[^%s]" % condition.encode(), b"", bytes(range(128))))
 
 
-# The character types of git (git-compat-util.h): ASCII only, and neither \v nor \f is a space.
+# The character types of git (git-compat-util.h): they contain only ASCII, and \v and \f are not spaces.
 _CLASSES = {
     b"alnum": _members(r"0-9A-Za-z"),
     b"alpha": _members(r"A-Za-z"),
@@ -42,7 +43,7 @@ _CLASSES = {
 
 
 class _Malformed(Exception):
-    """The pattern ends within brackets or after a backslash, or has an unknown class. It matches no path."""
+    """The pattern ends within brackets or after a backslash, or has an unknown class, so it matches no path."""
 
 
 @attrs.frozen
@@ -99,7 +100,7 @@ def _tokens(pattern: bytes) -> Iterator[_Token]:
                 yield _Stars(b"(?:[^/]*/)*?")
                 at += 1
             elif bounded and pattern.startswith(b"\\/", at):
-                yield _Stars(b"(?:[^/]*/)+?")  # in git, this pattern needs at least one folder
+                yield _Stars(b"(?:[^/]*/)+?")  # In git, this pattern needs at least one folder.
                 at += 2
             else:
                 yield _Stars()
@@ -129,18 +130,18 @@ def _brackets(pattern: bytes, at: int) -> tuple[bytes, int]:
     at += negated
     first = at
     members: set[int] = set()
-    previous: int | None = None  # the possible start of a range
+    range_start: int | None = None
     while (letter := byte_at(at)) != ord("]") or at == first:
         if letter == ord("\\"):
             at += 1
-            previous = byte_at(at)
-            members.add(previous)
-        elif letter == ord("-") and previous is not None and byte_at(at + 1) != ord("]"):
+            range_start = byte_at(at)
+            members.add(range_start)
+        elif letter == ord("-") and range_start is not None and byte_at(at + 1) != ord("]"):
             at += 1
             if byte_at(at) == ord("\\"):
                 at += 1
-            members.update(range(previous, byte_at(at) + 1))
-            previous = None
+            members.update(range(range_start, byte_at(at) + 1))
+            range_start = None
         elif letter == ord("[") and byte_at(at + 1) == ord(":"):
             close = pattern.find(b"]", at + 2)
             name = pattern[at + 2 : close]
@@ -148,13 +149,13 @@ def _brackets(pattern: bytes, at: int) -> tuple[bytes, int]:
                 raise _Malformed
             if name.endswith(b":"):
                 members |= _CLASSES[name[:-1]]
-                at, previous = close, None
+                at, range_start = close, None
             else:
                 members.add(letter)
-                previous = letter
+                range_start = letter
         else:
             members.add(letter)
-            previous = letter
+            range_start = letter
         at += 1
     if negated:
         members = set(range(256)) - members

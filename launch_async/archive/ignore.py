@@ -1,8 +1,8 @@
 """Decide which files of a folder are left out: the rules of ignore files, and the vendor's exclusions.
 
-Ignore files work exactly as in git. The last rule that matches a path decides, and an inner ignore file has priority
-over an outer one. Each check is for one path. The caller walks the folder from the top, and does not enter a folder
-that is left out.
+Ignore files work exactly as in git. The last rule that matches a path decides, and an ignore file has priority over the
+ignore files of the folders above it. The functions check one path at a time. The caller walks the folder from the top,
+and does not enter a folder that is left out.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ VENDOR = "vendor default"
 BUILD_CACHE = "build cache"
 OS_NOISE = "os noise"
 
-# FACTS §5, at any depth. The vendor's list also contains `.env` and `.env.local`. Files with these names are secrets,
-# and the argument `secrets` decides about them. A folder with the name `.env` is a virtual environment.
+# Names that are left out at any depth (FACTS §5). The vendor's list also contains `.env` and `.env.local`. They are not
+# in this list, because the argument `secrets` decides about files with these names.
 _ANYWHERE = {
     ".git": VCS,
     ".svn": VCS,
@@ -49,7 +49,7 @@ _ANYWHERE = {
     ".DS_Store": OS_NOISE,
     "Thumbs.db": OS_NOISE,
 }
-# Below the root, these names are usually content: a page /coverage, a log viewer, a download.
+# In other folders, these names usually belong to the site, for example to a page /docs/coverage or a log viewer.
 _AT_THE_ROOT = {"logs": VENDOR, "coverage": BUILD_CACHE}
 
 
@@ -91,7 +91,7 @@ class IgnoreFile:
         """Read the rules. As in git, an invalid line matches no path."""
         self._source = source
         self._base = len(os.fsencode(source.removesuffix(source.rpartition("/")[2])))
-        # Most lines are plain names. A dictionary finds them in constant time.
+        # Most lines are plain names, which a dictionary finds in constant time.
         self._names: dict[bytes, list[Rule]] = {}
         self._paths: dict[bytes, list[Rule]] = {}
         self._globs: list[_Glob] = []
@@ -146,10 +146,10 @@ def last_rule(files: Sequence[IgnoreFile], path: str, *, is_folder: bool) -> Rul
 
 
 def default_exclusion(path: str, name: str, *, is_folder: bool) -> str | None:
-    """Return why the vendor's tools leave a path out, or None if they include it (FACTS §5)."""
+    """Return the reason why the vendor's tools leave a path out; None if they include the path."""
     reason = _ANYWHERE.get(name)
     if reason is None and is_folder and name == ".env":
-        return VENDOR
+        return VENDOR  # The folder of a Python virtual environment, not a file with secrets.
     if reason is None and path == name:
         reason = _AT_THE_ROOT.get(name)
         if reason is None and not is_folder and name.endswith(".zip"):
@@ -159,6 +159,6 @@ def default_exclusion(path: str, name: str, *, is_folder: bool) -> str | None:
 
 def _without_trailing_spaces(line: bytes) -> bytes:
     bare = line.rstrip(b" ")
-    # A final `\ ` is a space of the name. A final `\\ ` is a backslash, and a space that git ignores.
+    # `\ ` at the end is a space of the name. `\\ ` at the end is a backslash and a space that git ignores.
     escaped = (len(bare) - len(bare.rstrip(b"\\"))) % 2 == 1
     return bare + b" " if escaped and len(bare) < len(line) else bare

@@ -1,6 +1,6 @@
 """Detect files that contain secrets: by name if the name is enough, and private keys and tokens by content.
 
-The SDK has its own short list. docs/decisions/0003-pathspec.md explains why it uses no scanner.
+docs/decisions/0003-pathspec.md explains why the SDK has its own short list instead of a secret scanner.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 
 __all__ = ["SECRET", "holds_secret"]
 
-SECRET = "secret"  # noqa: S105 - the reason, not a secret
+SECRET = "secret"  # noqa: S105 - a reason for an exclusion, not a password
 
 _NAMES = frozenset(
     {
@@ -23,7 +23,7 @@ _SUFFIXES = (
     ".tfvars.json",
 )  # fmt: skip
 _PATHS = ("/.aws/credentials", "/.docker/config.json", "/.kube/config", "/.cargo/credentials.toml", "/.gem/credentials")
-# A separator must follow `.env`: `.envoy.yaml` and `.envelope.svg` are other names.
+# A separator must follow `.env`, because files such as `.envoy.yaml` contain no secrets.
 _DOTENV = re.compile(r"\.(env|envrc|dev\.vars)([._~-].*)?")
 _ENV_FILE = re.compile(r"(.*[._-])?(dev|development|live|local|prod|production|secrets?|stage|staging|test)\.env")
 _BACKUP = re.compile(r"(\.(bak|backup|old|orig|save|copy)|~)+$")
@@ -39,8 +39,8 @@ _NPM_TOKEN = re.compile(rb"^[^#;\r\n]*_(?:authToken|auth|password)[ \t]*=[ \t]*[
 _YARN_TOKEN = re.compile(rb"^\s*[\"']?npmAuth(?:Token|Ident)[\"']?\s*:\s*[\"']?(?!\$\{)[^\s\"'#]", re.MULTILINE)
 _ASSIGNMENT = re.compile(rb"^[ \t]*(?:export[ \t]+)?[A-Za-z_]\w*[ \t]*=[ \t]*[^\s#]", re.MULTILINE)
 _BY_CONTENT = ((".npmrc", _NPM_TOKEN), (".yarnrc.yml", _YARN_TOKEN), (".env", _ASSIGNMENT))
-# A site consists of thousands of these files, so the SDK does not search them for keys. A private key in such a file is
-# nearly always documentation or a test.
+# The SDK does not search these files for keys, because a site has thousands of them, and a private key in such a file
+# is nearly always an example in documentation or a test.
 _SITE_FILES = (
     ".html", ".htm", ".css", ".scss", ".sass", ".less", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".vue", ".svelte",
     ".astro", ".map", ".md", ".mdx", ".svg", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".ico", ".woff",
@@ -57,7 +57,7 @@ def holds_secret(path: str, name: str, head: bytes | None) -> bool | None:
         head: The first bytes of the file; None if they were not read yet.
 
     Returns:
-        True or False, or None if the answer depends on `head` and `head` is None.
+        True or False; None if the result depends on `head`, and `head` is None.
     """
     lower = name.lower()
     sample = lower.endswith(_SAMPLE_SUFFIXES)

@@ -1,7 +1,7 @@
-"""Write a ZIP from bytes, an open file or an upload to a temporary file, and check it there.
+"""Write a ZIP from bytes, an open file or an upload to a temporary file, and check the temporary file.
 
-The SDK can check, hash and resend a ZIP only if the ZIP is on disk. Only one block is in memory at a time. Reading
-stops as soon as the ZIP is larger than Launch accepts.
+The SDK can check, hash and resend a ZIP only if the ZIP is on disk. Only one block of the ZIP is in memory at a time.
+Reading stops as soon as the ZIP is larger than Launch accepts.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ async def spooled_archive(stream: Stream, *, secrets: SecretFiles) -> Archive:
         with os.fdopen(descriptor, "wb") as spool:
             size = await _copied(stream, name, spool)
         if not size:
-            raise ArchiveError("source", f"{name} contains no bytes; call seek(0) if it was read or written before")
+            raise ArchiveError("source", f"{name} contains no bytes. If it was read or written before, call seek(0).")
         check_size(size)
         return await check_archive_in_thread(path, secrets=secrets, name=name, temporary=True)
     except BaseException:
@@ -105,11 +105,11 @@ def _reader(stream: Stream) -> Callable[[], Awaitable[object]]:
 async def _read(next_block: Callable[[], Awaitable[object]], name: str) -> bytes | bytearray | None:
     try:
         block = await next_block()
-    except (OSError, ValueError) as error:  # ValueError: the file is closed
+    except (OSError, ValueError) as error:  # A closed file raises ValueError.
         raise ArchiveError("source", f"{name} cannot be read: {error}") from error
     if block is None or isinstance(block, bytes | bytearray):
         return block
-    problem = f'{name} returned {type(block).__name__} instead of bytes; open files with mode "rb"'
+    problem = f'{name} returned {type(block).__name__} instead of bytes. Open files with mode "rb".'
     raise InvalidArgumentError("source", problem)
 
 

@@ -16,7 +16,7 @@ from launch_async.errors import ArchiveError
 
 __all__ = ["walk"]
 
-_SECRET_HEAD = 1 << 20  # number of bytes of a file that are searched for a key or token
+_SEARCHED_BYTES = 1 << 20  # The first bytes of a file, which are searched for a key or token.
 _JUNCTION = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
 _SPECIAL = {
     stat.S_IFLNK: "link",
@@ -29,7 +29,7 @@ _SPECIAL = {
 
 @attrs.frozen
 class _Folder:
-    prefix: str  # "" or "a/b/"
+    prefix: str  # Path of the folder with a final slash, such as "a/b/"; empty for the root.
     git: tuple[IgnoreFile, ...] = ()
     launch: tuple[IgnoreFile, ...] = ()
 
@@ -46,11 +46,11 @@ def walk(
     if visit.unusable:
         raise ArchiveError(
             "folder",
-            f"a ZIP cannot contain these names: {', '.join(visit.unusable[:20])}. Rename the files. Names must be "
-            "UTF-8, without backslashes, and without a colon after the first letter of the path",
+            f"contains names that a ZIP cannot contain: {', '.join(visit.unusable[:20])}. Rename the files. Names must "
+            "be UTF-8, without backslashes, and without a colon after the first letter of the path.",
             paths=visit.unusable,
         )
-    return sorted(visit.found, key=lambda one: one.path), sorted(visit.left, key=lambda one: one.path)
+    return sorted(visit.found, key=lambda one: one.path), sorted(visit.left_out, key=lambda one: one.path)
 
 
 class _Walk:
@@ -58,7 +58,7 @@ class _Walk:
         self, root: str, *, follow_ignore_files: bool, send_secrets: bool, checkpoint: Callable[[], None]
     ) -> None:
         self.found: list[ArchiveEntry] = []
-        self.left: list[Exclusion] = []
+        self.left_out: list[Exclusion] = []
         self.unusable: list[str] = []
         self._root = root
         self._follow = follow_ignore_files
@@ -81,7 +81,7 @@ class _Walk:
             with os.scandir(f"{self._root}/{prefix}") as entries:
                 return list(entries)
         except OSError as error:
-            raise refused("folder", prefix or self._root, f"cannot be read ({error.strerror})") from error
+            raise refused("folder", prefix or self._root, f"cannot be read ({error.strerror}).") from error
 
     def _with_ignore_files(self, folder: _Folder, names: set[str]) -> _Folder:
         git, launch = folder.git, folder.launch
@@ -94,7 +94,7 @@ class _Walk:
     def _ignore_file(self, path: str) -> IgnoreFile | None:
         info = self._lstat(path)
         if not stat.S_ISREG(info.st_mode):
-            return None  # git does not follow links here either
+            return None  # Git does not read an ignore file that is a link either.
         with open_member(self._root, path, identity_of(info)) as file:
             return IgnoreFile(path, file.read())
 
@@ -102,7 +102,7 @@ class _Walk:
         path = folder.prefix + entry.name
         is_folder = _is_folder(entry)
         # The rules decide before the file is read, because a file that is left out may vanish at any time.
-        reason, kept_by = _decide(folder, path, entry.name, is_folder=is_folder)
+        reason, included_by = _decide(folder, path, entry.name, is_folder=is_folder)
         if reason is not None:
             self._leave(path, "link" if _is_link(entry) else reason, is_folder=is_folder)
             return
@@ -115,8 +115,8 @@ class _Walk:
             self.unusable.append(printable(path))
         elif is_folder:
             self._waiting.append(_Folder(f"{path}/", folder.git, folder.launch))
-        elif not self._may_send(path, entry.name, info, kept_by):
-            self.left.append(Exclusion(encodable(path), SECRET, info.st_size))
+        elif not self._may_send(path, entry.name, info, included_by):
+            self.left_out.append(Exclusion(encodable(path), SECRET, info.st_size))
         else:
             mode = 0o755 if info.st_mode & stat.S_IXUSR else 0o644
             self.found.append(ArchiveEntry(path, info.st_size, mode, identity=identity_of(info)))
@@ -128,30 +128,30 @@ class _Walk:
                 info = os.lstat(f"{self._root}/{path}")
                 size = info.st_size if stat.S_ISREG(info.st_mode) else None
             except OSError:
-                size = None  # it vanished
-        self.left.append(Exclusion(encodable(f"{path}/" if is_folder else path), encodable(reason), size))
+                size = None  # The file no longer exists.
+        self.left_out.append(Exclusion(encodable(f"{path}/" if is_folder else path), encodable(reason), size))
 
     def _lstat(self, path: str) -> os.stat_result:
         try:
-            return os.lstat(f"{self._root}/{path}")  # DirEntry.stat() returns no inode on Windows
+            return os.lstat(f"{self._root}/{path}")  # On Windows, DirEntry.stat() returns no inode.
         except FileNotFoundError as error:
             problem = (
                 "vanished while the SDK listed the folder. Stop the program that writes to the folder (a build, a "
-                "watcher), or list the file in .launchignore"
+                "watcher), or list the file in .launchignore."
             )
             raise refused("folder", path, problem) from error
         except OSError as error:
-            raise refused("folder", path, f"cannot be read ({error.strerror})") from error
+            raise refused("folder", path, f"cannot be read ({error.strerror}).") from error
 
-    def _may_send(self, path: str, name: str, info: os.stat_result, kept_by: Rule | None) -> bool:
-        if self._send_secrets or (kept_by is not None and kept_by.names_file):
+    def _may_send(self, path: str, name: str, info: os.stat_result, included_by: Rule | None) -> bool:
+        if self._send_secrets or (included_by is not None and included_by.names_file):
             return True
         by_name = holds_secret(path, name, None)
         if by_name is not None:
             return not by_name
         if not info.st_size:
             return True
-        head = read_head(self._root, path, identity_of(info), min(info.st_size, _SECRET_HEAD))
+        head = read_head(self._root, path, identity_of(info), min(info.st_size, _SEARCHED_BYTES))
         return not holds_secret(path, name, head)
 
 

@@ -2,9 +2,9 @@
 
 The writer of the standard library compresses in the calling thread and stores the current time. This writer reads,
 hashes and compresses files in up to four threads (zlib and system calls release the interpreter lock), and writes them
-in the given order. It splits a large file into blocks of 1 MiB, compresses the blocks in parallel, each with the 32 KiB
-before it as the dictionary, and joins them to one deflate stream, as pigz does. The memory use is therefore limited,
-and the ZIP is hardly larger than without blocks.
+in the given order. It splits a large file into blocks of 1 MiB and compresses the blocks in parallel. The dictionary of
+each block is the last 32 KiB of the block before. The writer then joins the blocks to one deflate stream, as pigz does.
+The memory use is therefore limited, and the ZIP is hardly larger than without blocks.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ __all__ = ["Container", "SizeExceeded", "open_member", "pack", "read_head"]
 
 BLOCK = 1 << 20
 _BATCH_FILES = 64
-_WINDOW = 1 << 15
+_DICTIONARY_BYTES = 1 << 15
 _THREADS = min(os.cpu_count() or 1, 4)
-_IN_FLIGHT = 2 * _THREADS + 1
+_MOST_PENDING = 2 * _THREADS + 1
 
 _STORED, _DEFLATED = 0, 8
 _UTF8_NAME = 0x0800
-_TIME, _DATE = 0, 0x0021  # 1980-01-01 00:00, the earliest time that a ZIP can store
+_TIME, _DATE = 0, 0x0021  # 1980-01-01 00:00, the earliest time that a ZIP can store.
 _MADE_BY_UNIX = 3 << 8
 _LIMIT_16, _LIMIT_32 = 0xFFFF, 0xFFFFFFFF
-_FILLER = b"Filled up to the size that is required at least."
+_PADDING = b"Padding up to the minimum size of an upload."
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
@@ -66,8 +66,8 @@ def pack(
 ) -> list[bytes]:
     """Write a ZIP of `members` in their order, and return the SHA-256 of the content of each file.
 
-    `checkpoint` is called between files and between blocks of a large file, and may raise to stop. An archive comment
-    enlarges a smaller ZIP to `pad_to` bytes.
+    The function calls `checkpoint` between files and between the blocks of a large file. `checkpoint` may raise to stop
+    the function. An archive comment enlarges a smaller ZIP to `pad_to` bytes.
 
     Raises:
         ArchiveError: A file vanished, changed or cannot be read.
@@ -80,7 +80,7 @@ def pack(
             for write in packer.writes(members):
                 checkpoint()
                 writes.append(write)
-                if len(writes) > _IN_FLIGHT:
+                if len(writes) > _MOST_PENDING:
                     writes.popleft()()
             while writes:
                 writes.popleft()()
@@ -135,17 +135,17 @@ class _Packer:
 
     def _large(self, member: ArchiveEntry) -> Iterator[Callable[[], None]]:
         yield partial(self.container.begin, member.path, member.mode, member.size)
-        crc, digest, window, left = 0, hashlib.sha256(), b"", member.size
+        crc, digest, dictionary, left = 0, hashlib.sha256(), b"", member.size
         with open_member(self._root, member.path, member.identity) as file:
             while left:
                 block = _next_block(file, member.path, min(BLOCK, left))
                 if not block:
                     raise _changed(member.path)
                 left -= len(block)
-                compressed = self._pool.submit(_deflate_block, block, window, self._level, last=not left)
+                compressed = self._pool.submit(_deflate_block, block, dictionary, self._level, last=not left)
                 crc = zlib.crc32(block, crc)
                 digest.update(block)
-                window = block[-_WINDOW:]
+                dictionary = block[-_DICTIONARY_BYTES:]
                 yield partial(self._write_block, compressed)
             _check_unchanged(file.fileno(), member)
         yield partial(self._end, crc, digest.digest())
@@ -165,11 +165,11 @@ def _next_block(file: BinaryIO, name: str, size: int) -> bytes:
         raise _unreadable(name, error) from error
 
 
-def _deflate_block(block: bytes, window: bytes, level: int, *, last: bool) -> bytes:
-    # zlib refuses an empty dictionary, so the first block has none.
-    primed = (window,) if window else ()
+def _deflate_block(block: bytes, dictionary: bytes, level: int, *, last: bool) -> bytes:
+    # zlib refuses an empty dictionary, so the first block has no dictionary.
+    options = (dictionary,) if dictionary else ()
     deflate = zlib.compressobj(
-        level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_DEFAULT_STRATEGY, *primed
+        level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_DEFAULT_STRATEGY, *options
     )
     return deflate.compress(block) + deflate.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
 
@@ -179,7 +179,7 @@ def _pack_batch(root: str, batch: list[ArchiveEntry], level: int) -> list[_Packe
 
 
 def _pack_small(root: str, member: ArchiveEntry, level: int) -> _Packed:
-    # For a small file, creating a file object would take as long as reading the file.
+    # For a small file, creating a file object would take as long as reading the content.
     descriptor = _open(root, member.path, member.identity)
     try:
         content = _read(descriptor, member.path, member.size + 1)
@@ -196,7 +196,7 @@ def _pack_small(root: str, member: ArchiveEntry, level: int) -> _Packed:
 
 def open_member(root: str, name: str, identity: tuple[int, ...]) -> BinaryIO:
     """Open a listed file for reading. The function does not follow links and does not wait for a pipe."""
-    # Buffered, because a raw file may return fewer bytes than requested.
+    # The file is buffered, because a raw file may return fewer bytes than requested.
     return os.fdopen(_open(root, name, identity), "rb", buffering=8192)
 
 
@@ -241,7 +241,7 @@ def _check_unchanged(descriptor: int, member: ArchiveEntry) -> None:
 
 
 def _unreadable(name: str, error: OSError) -> ArchiveError:
-    problem = f"cannot be read ({error.strerror}). Give your user read permission, or list it in .launchignore"
+    problem = f"cannot be read ({error.strerror}). Give your user read permission, or list the file in .launchignore."
     return refused("folder", name, problem)
 
 
@@ -250,12 +250,12 @@ def _changed(name: str) -> ArchiveError:
         "folder",
         name,
         "changed or vanished while the SDK made the archive. Stop the program that writes to the folder (a build, a "
-        "watcher), then try again",
+        "watcher), then try again.",
     )
 
 
 class Container:
-    """The ZIP format: a header before each file, and a directory at the end (APPNOTE.TXT 6.3.10, §4.3)."""
+    """The ZIP format: a header before each file, and a directory at the end (APPNOTE.TXT 6.3.10, section 4.3)."""
 
     def __init__(self, out: BinaryIO, *, limit: int) -> None:
         """Start a ZIP of at most `limit` bytes in an empty, seekable file."""
@@ -306,7 +306,7 @@ class Container:
             self.write(_END_64.pack(b"PK\x06\x06", _END_64.size - 12, 45, 45, 0, 0, count, count, size, start))
             self.write(_LOCATOR_64.pack(b"PK\x06\x07", 0, end_64, 1))
         shown = min(count, _LIMIT_16)
-        comment = _FILLER.ljust(_LIMIT_16)[: max(0, pad_to - self._offset - _END.size)]
+        comment = _PADDING.ljust(_LIMIT_16)[: max(0, pad_to - self._offset - _END.size)]
         self.write(_END.pack(b"PK\x05\x06", 0, 0, shown, shown, size, start, len(comment)) + comment)
 
     def _list(self, name: bytes, mode: int, method: int, crc: int, size: int, compressed: int, start: int) -> None:

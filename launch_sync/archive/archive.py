@@ -22,7 +22,7 @@ def create_archive(
 ) -> Archive:
     """Run `build_archive` in a thread, with the same arguments and errors.
 
-    If the caller is cancelled, the thread stops at the next file, also while it lists the folder. It leaves no ZIP.
+    If the caller is cancelled, the thread stops at the next file, even while it lists the folder, and leaves no ZIP.
     """
     return _bridge.run(
         async_create_archive(folder, secrets=secrets, follow_ignore_files=follow_ignore_files, level=level)

@@ -84,7 +84,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path, monkey
         (tmp_path / f"file{number}").write_bytes(noise(number * 10))
     with build_archive(tmp_path) as parallel:
         monkeypatch.setattr(_zip, "_THREADS", 1)
-        monkeypatch.setattr(_zip, "_IN_FLIGHT", 1)
+        monkeypatch.setattr(_zip, "_MOST_PENDING", 1)
         with build_archive(tmp_path) as serial:
             assert serial.sha256 == parallel.sha256
 
@@ -200,7 +200,7 @@ def test_an_archive_over_the_limit_is_refused_with_its_largest_files(
         (tmp_path / f"movie{number}").write_bytes(noise(number * 20_000))
 
     with pytest.raises(
-        ArchiveError, match=r"more than 100 MiB. The largest files: movie7 \(136.7 KiB\), movie6"
+        ArchiveError, match=r"more than 100 MiB. The largest files are movie7 \(136.7 KiB\), movie6"
     ) as caught:
         build_archive(tmp_path)
 
@@ -296,7 +296,7 @@ def test_a_file_that_changed_since_it_was_listed_is_refused(
     listing = list_archive(tmp_path)
     change(path)
 
-    with pytest.raises(ArchiveError, match="folder/file changed or vanished") as caught:
+    with pytest.raises(ArchiveError, match="folder/file' changed or vanished") as caught:
         build_archive(listing)
 
     assert caught.value.paths == ("folder/file",)
@@ -315,9 +315,9 @@ def test_a_large_file_that_changes_while_it_is_read_is_refused(
         original(container, name, mode, size)
 
     monkeypatch.setattr(_zip.Container, "begin", begin)
-    monkeypatch.setattr(_zip, "_IN_FLIGHT", 1)
+    monkeypatch.setattr(_zip, "_MOST_PENDING", 1)
 
-    with pytest.raises(ArchiveError, match="log changed or vanished"):
+    with pytest.raises(ArchiveError, match="log' changed or vanished"):
         build_archive(tmp_path)
 
 
@@ -331,7 +331,7 @@ def test_an_unreadable_file_is_an_error_that_names_the_file(
 
     with (
         as_ordinary_user(),
-        pytest.raises(ArchiveError, match=r"closed cannot be read \(Permission denied\)") as caught,
+        pytest.raises(ArchiveError, match=r"closed' cannot be read \(Permission denied\)") as caught,
     ):
         build_archive(open_folder)
 
@@ -420,7 +420,7 @@ def test_the_content_hash_does_not_depend_on_the_compression(site: Path) -> None
 
 @pytest.mark.parametrize("level", [-1, 10])
 def test_a_level_that_zlib_does_not_have_is_refused(site: Path, level: int) -> None:
-    with pytest.raises(InvalidArgumentError, match=f"level: {level} is outside 0 to 9"):
+    with pytest.raises(InvalidArgumentError, match=f"level: {level} is not a whole number from 0 to 9"):
         build_archive(site, level=level)
 
 

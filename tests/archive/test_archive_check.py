@@ -81,13 +81,13 @@ def test_names_that_begin_with_a_dot_folder_are_accepted(tmp_path: Path) -> None
 
 
 def test_a_name_that_occurs_twice_in_two_spellings_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match=r"index.html occurs twice"):
+    with pytest.raises(ArchiveError, match=r"index\.html' occurs twice"):
         check_archive(make_zip(tmp_path / "a.zip", "./index.html"))
 
 
 @pytest.mark.parametrize("target", ["../../out", "/etc/passwd", "..//../x", "../.."])
 def test_a_link_that_leads_outside_is_refused(tmp_path: Path, target: str) -> None:
-    with pytest.raises(ArchiveError, match="app/link is a link that leads out of the archive"):
+    with pytest.raises(ArchiveError, match="app/link' is a link that leads out of the archive"):
         check_archive(make_zip(tmp_path / "a.zip", link=target))
 
 
@@ -103,14 +103,14 @@ def test_a_device_is_refused(tmp_path: Path) -> None:
         info.external_attr = (stat.S_IFCHR | 0o666) << 16
         target.writestr(info, FILLER)
 
-    with pytest.raises(ArchiveError, match="null is not a file"):
+    with pytest.raises(ArchiveError, match="null' is not a file"):
         check_archive(tmp_path / "a.zip")
 
 
 def test_a_name_that_occurs_twice_is_refused(tmp_path: Path) -> None:
     path = patched(make_zip(tmp_path / "a.zip", "one", "two"), b"two", b"one")
 
-    with pytest.raises(ArchiveError, match="one occurs twice"):
+    with pytest.raises(ArchiveError, match="one' occurs twice"):
         check_archive(path)
 
 
@@ -132,7 +132,7 @@ def test_a_truncated_zip_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
     path = patched(make_zip(tmp_path / "a.zip"), FILLER[100:120], b"x" * 20)
 
-    with pytest.raises(ArchiveError, match=r"index.html is damaged"):
+    with pytest.raises(ArchiveError, match=r"index\.html' is damaged"):
         check_archive(path)
 
 
@@ -142,7 +142,7 @@ def test_an_encrypted_file_is_refused_by_name(tmp_path: Path) -> None:
     content[content.rindex(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(content)
 
-    with pytest.raises(ArchiveError, match=r"index.html is encrypted"):
+    with pytest.raises(ArchiveError, match=r"index\.html' is encrypted"):
         check_archive(path)
 
 
@@ -160,7 +160,7 @@ def test_the_error_about_an_unknown_compression_names_deflate(tmp_path: Path) ->
 def test_a_zip_with_a_secret_is_refused_unless_secrets_may_be_sent(tmp_path: Path, name: str) -> None:
     path = make_zip(tmp_path / "a.zip", name)
 
-    with pytest.raises(ArchiveError, match="holds secrets") as caught:
+    with pytest.raises(ArchiveError, match="contains secrets") as caught:
         check_archive(path)
 
     assert caught.value.paths == (name,)
@@ -174,12 +174,12 @@ def test_a_private_key_in_a_zip_is_found_by_its_content(tmp_path: Path) -> None:
         target.writestr("index.html", FILLER)
         target.writestr("./deploy_key", "-----BEGIN OPENSSH PRIVATE KEY-----")
 
-    with pytest.raises(ArchiveError, match="holds secrets: deploy_key"):
+    with pytest.raises(ArchiveError, match="contains secrets: deploy_key"):
         check_archive(tmp_path / "a.zip")
 
 
 def test_secrets_cannot_be_dropped_from_a_zip(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match=r'or pass secrets="send" \(secrets="drop" works only with a folder\)'):
+    with pytest.raises(ArchiveError, match=r'or pass secrets="send"\. secrets="drop" works only with a folder'):
         check_archive(make_zip(tmp_path / "a.zip", ".env"), secrets="drop")
 
     assert isinstance(check_archive(make_zip(tmp_path / "b.zip", "about.html"), secrets="drop"), Archive)
@@ -197,7 +197,7 @@ def test_a_zip_over_100_mib_is_refused_by_its_size(tmp_path: Path) -> None:
     with (tmp_path / "a.zip").open("wb") as file:
         file.truncate(MAX_ARCHIVE_SIZE + 1)
 
-    with pytest.raises(ArchiveError, match="100 MiB at most"):
+    with pytest.raises(ArchiveError, match="at most 100 MiB"):
         check_archive(tmp_path / "a.zip")
 
 

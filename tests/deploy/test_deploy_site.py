@@ -79,7 +79,7 @@ async def test_a_zip_with_secrets_is_refused(launch, tmp_path, secrets):
         archive.writestr(".env", "TOKEN=abc")
         archive.writestr("padding.bin", bytes(1024))
 
-    with pytest.raises(ArchiveError, match="it holds secrets"):
+    with pytest.raises(ArchiveError, match="contains secrets"):
         await client.create_site("night-sky", file, secrets=secrets)
 
     assert emulator.ledger.requests == []

@@ -184,7 +184,7 @@ async def test_skip_unchanged_refuses_secrets(launch, folder, memory):
     _, client = launch
     (folder / ".env").write_text("A=1", "utf-8")
 
-    with pytest.raises(ArchiveError, match="holds secrets"):
+    with pytest.raises(ArchiveError, match="contains secrets"):
         await client.deploy("a" * 24, "b" * 24, folder, skip_unchanged=memory)
 
 

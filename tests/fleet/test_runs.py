@@ -92,7 +92,7 @@ async def test_a_plan_and_its_run_find_the_same_secrets_in_files(
     (tmp_path / "index.html").write_text("page")
     (tmp_path / ".env").write_text("TOKEN=abc")
     selection = await client.fleet.select(projects="files")
-    with pytest.raises(ArchiveError, match="it holds secrets"):
+    with pytest.raises(ArchiveError, match="contains secrets"):
         await client.fleet.plan_redeploy(selection, tmp_path)
 
     plan = Plan.from_json((await client.fleet.plan_redeploy(selection, tmp_path, secrets="drop")).to_json())
