@@ -86,11 +86,13 @@ def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:
     if not is_uid(uid):
         advice = _ADVICE.get(name.rpartition(".")[2], "").format(text=uid[:60])
         problem = "is empty" if not uid else f"{uid[:60]!r} is not 24 lower-case hex digits{advice}"
-        raise InvalidArgumentError(name, problem, rule="FACTS §4", operation=operation)
+        raise InvalidArgumentError(name, problem, rule="reference/facts.md#4-resources", operation=operation)
     return uid
 
 
-def check_text(name: str, text: str, *, longest: int | None = None, rule: str = "FACTS §4") -> str:
+def check_text(
+    name: str, text: str, *, longest: int | None = None, rule: str = "reference/facts.md#4-resources"
+) -> str:
     """Check that a text is not empty, not longer than the service allows, and valid Unicode, and return it.
 
     Raises:
@@ -121,9 +123,9 @@ def check_page(limit: int | None, skip: int) -> None:
     for name, figure in {"limit": 1 if limit is None else limit, "skip": skip}.items():
         _check_whole(name, figure)
     if limit is not None and not 1 <= limit <= 100:
-        raise InvalidArgumentError("limit", f"{limit!r} is outside 1 to 100", rule="FACTS §4")
+        raise InvalidArgumentError("limit", f"{limit!r} is outside 1 to 100", rule="reference/facts.md#4-resources")
     if skip < 0:
-        raise InvalidArgumentError("skip", f"{skip!r} is negative", rule="FACTS §4")
+        raise InvalidArgumentError("skip", f"{skip!r} is negative", rule="reference/facts.md#4-resources")
 
 
 def _check_whole(name: str, figure: object) -> None:

@@ -33,7 +33,9 @@ def check_preset(preset: FrameworkPreset | str) -> FrameworkPreset:
     checked = FrameworkPreset(check_text("framework_preset", preset))
     if not checked.is_known:
         known = ", ".join(FrameworkPreset)
-        raise InvalidArgumentError("framework_preset", f"{preset!r} is not one of {known}", rule="FACTS §4")
+        raise InvalidArgumentError(
+            "framework_preset", f"{preset!r} is not one of {known}", rule="reference/facts.md#4-resources"
+        )
     return checked
 
 
@@ -49,7 +51,7 @@ def check_variables(variables: Mapping[str, str]) -> None:
         raise InvalidArgumentError(name, f"expected a mapping of names to values, got {kind_of(variables)}")
     if len(variables) > _MAX_VARIABLES:
         raise InvalidArgumentError(
-            name, f"has {len(variables)} variables, {_MAX_VARIABLES} are allowed", rule="FACTS §4"
+            name, f"has {len(variables)} variables, {_MAX_VARIABLES} are allowed", rule="reference/facts.md#4-resources"
         )
     for key, value in variables.items():
         if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -61,11 +63,15 @@ def check_variables(variables: Mapping[str, str]) -> None:
             raise InvalidArgumentError(name, problem, rule="openapi.yaml")
         if not key or not value:
             problem = "a variable has an empty name" if not key else f"the value of {key!r} is empty"
-            raise InvalidArgumentError(name, f"{problem}, and the service refuses that", rule="FACTS §4")
+            raise InvalidArgumentError(
+                name, f"{problem}, and the service refuses that", rule="reference/facts.md#4-resources"
+            )
     size = sum(len(key.encode()) + len(value.encode()) for key, value in variables.items())
     if size > _MAX_VARIABLE_BYTES:
         raise InvalidArgumentError(
-            name, f"has {size} bytes in all, {_MAX_VARIABLE_BYTES} are allowed (14 KB)", rule="FACTS §4"
+            name,
+            f"has {size} bytes in all, {_MAX_VARIABLE_BYTES} are allowed (14 KB)",
+            rule="reference/facts.md#4-resources",
         )
 
 

@@ -40,7 +40,7 @@ class DeployHooks(Resource):
         if not is_uid(hook_uid):
             raise InvalidArgumentError("hook_uid", "is not 24 lower-case hex digits (it is not repeated: a secret)")
         if commit is not None:
-            check_text("commit", commit, rule="FACTS §4")
+            check_text("commit", commit, rule="reference/facts.md#4-resources")
         document = await self._pipeline.read(
             Call(
                 operation=_TRIGGER,

@@ -208,7 +208,7 @@ class Environments(Resource):
             environment_variables,
             is_streaming_enabled,
             is_contentstack_authentication_enabled,
-            upload_uid=check_text("upload_uid", upload_uid, rule="FACTS §5"),
+            upload_uid=check_text("upload_uid", upload_uid, rule="reference/facts.md#5-upload-flow"),
             description=description,
         )
         return await self._create(project_uid, body)
@@ -293,7 +293,9 @@ class Environments(Resource):
             is_cache_priming_enabled=changed("is_cache_priming_enabled", is_cache_priming_enabled),
         )
         if not encode(body):
-            raise InvalidArgumentError("name", "give at least one thing to change", rule="FACTS §4")
+            raise InvalidArgumentError(
+                "name", "give at least one thing to change", rule="reference/facts.md#4-resources"
+            )
         environment = await self._one(
             _UPDATE,
             Environment,
@@ -424,7 +426,7 @@ def check_revalidation(
     Raises:
         InvalidArgumentError: None or several of path, tags and host names were given, or a value is not allowed.
     """
-    rule = "FACTS §8"
+    rule = "reference/facts.md#8-cdn-revalidation"
     strategies = {"path": path, "cache_tags": cache_tags, "hostnames": hostnames}
     chosen = [name for name, value in strategies.items() if value is not None]
     if len(chosen) != 1:

@@ -215,7 +215,7 @@ class Projects(Resource):
             environment_variables,
             is_streaming_enabled,
             is_contentstack_authentication_enabled,
-            upload_uid=check_text("upload_uid", upload_uid, rule="FACTS §5"),
+            upload_uid=check_text("upload_uid", upload_uid, rule="reference/facts.md#5-upload-flow"),
             description=environment_description,
         )
         from launch_async.models.requests import CreateProjectRequest, FileUploadInput
@@ -250,7 +250,7 @@ class Projects(Resource):
         API: `updateProject`; scope `launch.projects:write` or `launch:manage`.
         """
         if name is UNSET and description is UNSET:
-            raise InvalidArgumentError("name", "give name, description or both", rule="FACTS §4")
+            raise InvalidArgumentError("name", "give name, description or both", rule="reference/facts.md#4-resources")
         from launch_async.models.requests import UpdateProjectRequest
 
         body = UpdateProjectRequest(
@@ -340,6 +340,8 @@ def _description(description: str | Unset | None) -> str | Unset:
         return UNSET
     if len(description) > MAX_DESCRIPTION:
         raise InvalidArgumentError(
-            "description", f"has {len(description)} characters, {MAX_DESCRIPTION} are allowed", rule="FACTS §4"
+            "description",
+            f"has {len(description)} characters, {MAX_DESCRIPTION} are allowed",
+            rule="reference/facts.md#4-resources",
         )
     return description

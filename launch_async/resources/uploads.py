@@ -156,7 +156,9 @@ def _checked_size(path: Path) -> int:
         raise InvalidArgumentError("file", f"{path} is not a file; deploy() makes a ZIP of a folder")
     if not _SMALLEST <= size <= LARGEST_ARCHIVE:
         raise InvalidArgumentError(
-            "file", f"has {size} bytes, {_SMALLEST} to {LARGEST_ARCHIVE} (100 MiB) are allowed", rule="FACTS §5"
+            "file",
+            f"has {size} bytes, {_SMALLEST} to {LARGEST_ARCHIVE} (100 MiB) are allowed",
+            rule="reference/facts.md#5-upload-flow",
         )
     return size
 

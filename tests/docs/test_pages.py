@@ -15,6 +15,7 @@ from launch_async import errors
 from tests.docs.test_programs import COMMANDS
 from tests.support.programs import ROOT
 from tools.pages import PAGES, blocks, every_block
+from tools.website.links import facts_anchors
 from tools.website.names import MODULES, PACKAGES, expand, offered
 
 REFERENCE = "".join(page.read_text("utf-8") for page in sorted((ROOT / "docs" / "reference").glob("*.md")))
@@ -168,6 +169,15 @@ def test_every_open_question_of_the_facts_is_answered() -> None:
 
     assert len(asked) == 35
     assert sorted(int(number) for number in answered.split(",")) == [int(number) for number in asked]
+
+
+def test_the_rules_in_errors_are_sections_of_the_facts() -> None:
+    sections = facts_anchors((ROOT / "docs/reference/facts.md").read_text("utf-8"))
+
+    rules = {rule for literal in _literals() for rule in re.findall(r"^reference/facts\.md#(.+)", literal)}
+
+    assert len(rules) == 3
+    assert rules <= set(sections.values())
 
 
 def test_the_404_page_links_existing_pages() -> None:

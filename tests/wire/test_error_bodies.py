@@ -540,8 +540,8 @@ def _every_error() -> list[LaunchError]:
         "ambiguous": True,
     }
     special: list[LaunchError] = [
-        InvalidArgumentError("limit", "is bad", rule="FACTS §4", operation="op"),
-        ArchiveError("folder", "is bad", rule="FACTS §5", paths=["a", "b"]),
+        InvalidArgumentError("limit", "is bad", rule="reference/facts.md#4-resources", operation="op"),
+        ArchiveError("folder", "is bad", rule="reference/facts.md#5-upload-flow", paths=["a", "b"]),
         DeadlineExceeded("late", expected_wait=3.0, operation="op", request_id="r", attempts=2, ambiguous=True),
         DecodeError("odd", problems=["$: x"], operation="op", status=200, request_id="r", attempts=1, ambiguous=True),
         AmbiguousOutcome("unknown", candidates=["u"], operation="op", request_id="r", attempts=2),
