@@ -19,6 +19,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
+from importlib import import_module
 from typing import TypeAlias, TypeVar
 
 from launch_async.errors import ClosedError, LaunchError
@@ -140,6 +141,9 @@ class LoopThread:
     """An event loop and the daemon thread that runs it, in one process."""
 
     def __init__(self) -> None:
+        # The requests need aiohttp. Its import takes longer in a second thread, where memory is slower to allocate.
+        import_module("aiohttp")
+
         self._loop = asyncio.SelectorEventLoop()
         self.exiting = False
         self._pid = os.getpid()
