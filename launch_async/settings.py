@@ -9,15 +9,12 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-import attrs
-
 from launch_async.errors import ConfigurationError
 
 __all__ = ["REGIONS", "Region", "find_region"]
 
 
-@attrs.frozen
-class Region:
+class Region(NamedTuple):
     """The hosts of one region.
 
     Attributes:

@@ -20,7 +20,7 @@ from launch_async.wire.secret import Secret, kind_of
 __all__ = ["AccessToken", "Authtoken"]
 
 _UNSAFE_IN_HEADER: Final = re.compile(r"[^\x21-\x7e]")
-_SCHEME: Final = re.compile(r"^\s*bearer(\s+|$)", re.IGNORECASE)
+_SCHEME: Final = r"(?i)^\s*bearer(\s+|$)"
 
 
 def scope_set(scopes: Collection[str] | None) -> frozenset[str] | None:
@@ -53,7 +53,7 @@ def _bare(token: str, name: str) -> Secret:
     """Return a token as a secret, without its scheme and white space; empty if it is not a string."""
     if not isinstance(token, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         return Secret()
-    return Secret((_SCHEME.sub("", token) if name == "AccessToken" else token).strip())
+    return Secret((re.sub(_SCHEME, "", token) if name == "AccessToken" else token).strip())
 
 
 def _check_token(token: str, given: type, name: str) -> None:

@@ -141,7 +141,7 @@ def _certificate_fault(error: Exception) -> str:
     return "its certificate is not trusted. Pass ssl_context= if it is from a private certificate authority"
 
 
-_ABOUT_CERTIFICATE: Final = re.compile("ALERT_.*CERTIFICATE|ALERT_UNKNOWN_CA")
+_ABOUT_CERTIFICATE: Final = "ALERT_.*CERTIFICATE|ALERT_UNKNOWN_CA"
 _WANTS_CERTIFICATE: Final = (
     "the server requires a client certificate: load it with ssl_context.load_cert_chain(), and pass ssl_context="
 )
@@ -150,7 +150,7 @@ _WANTS_CERTIFICATE: Final = (
 def _handshake_fault(error: BaseException | None) -> str:
     """Return why a TLS handshake failed."""
     reason = str(getattr(error, "reason", "") or "")
-    if _ABOUT_CERTIFICATE.search(reason):
+    if re.search(_ABOUT_CERTIFICATE, reason):
         return _WANTS_CERTIFICATE
     if "PROTOCOL" in reason or "VERSION" in reason.removeprefix("WRONG_VERSION"):
         return "the server offers no TLS version that the client accepts (1.2 or newer). Check ssl_context= and proxies"
@@ -168,7 +168,7 @@ def _certificate_alert(error: BaseException) -> str | None:
     The server has not read the request in this case. It may send other alerts after it has read the request.
     """
     for cause in (error, error.__cause__, error.__context__, getattr(error, "os_error", None)):
-        if isinstance(cause, ssl.SSLError) and _ABOUT_CERTIFICATE.search(str(cause.reason)):
+        if isinstance(cause, ssl.SSLError) and re.search(_ABOUT_CERTIFICATE, str(cause.reason)):
             return _handshake_fault(cause)
     return None
 

@@ -18,7 +18,7 @@ from launch_async.rate_limit.types import Answer, Operation, Permit, Priority, R
 
 __all__ = ["Ownership"]
 
-_ORGANIZATION: Final = re.compile(rb'"organizationUid"\s*:\s*"(blt[0-9a-f]{16})"')
+_ORGANIZATION: Final = rb'"organizationUid"\s*:\s*"(blt[0-9a-f]{16})"'
 _OVERLAP_S: Final = 2.0
 """Seconds during which a request needs a permit of the old and of the new budget."""
 _MAX_KNOWN: Final = 1000
@@ -63,7 +63,7 @@ class Ownership:
         """Remember the organization if a response to these credentials names it."""
         if not self._identity or self._key in _known_organizations or self._organization_uid() is not None:
             return
-        named = set(_ORGANIZATION.findall(body))
+        named = set(re.findall(_ORGANIZATION, body))
         if len(named) == 1:
             _known_organizations[self._key] = named.pop().decode()
 

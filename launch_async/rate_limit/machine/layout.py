@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import struct
 import zlib
 from array import array
@@ -15,6 +16,29 @@ _HEADER: Final = struct.Struct("<4sIII")
 _FIGURES: Final = struct.Struct("<dqqddddddd2qdd5d3q3q")
 _SLOT: Final = struct.Struct("<qdd?")
 _RESERVATION: Final = struct.Struct("<QBqd")
+_NAMES: Final = (
+    "written",
+    "number",
+    "ticket",
+    "paused_until",
+    "spaced_until",
+    "last",
+    "full_until",
+    "next_poll",
+    "low",
+    "since",
+    "stated",
+    "lowest",
+    "per",
+    "agreed_until",
+    "turned",
+    "shortest",
+    "shortest_before",
+    "longest",
+    "longest_before",
+)
+"""The attributes of the state that are single numbers, in the order of the file."""
+_figures_of: Final = operator.attrgetter(*_NAMES)
 _MEANING: Final = 1
 """Increase this number if the meaning of a field changes."""
 _VERSION: Final = zlib.crc32(f"{_MEANING} {_FIGURES.format} {_SLOT.format} {_RESERVATION.format}".encode())
@@ -25,25 +49,7 @@ def pack(state: BudgetState) -> bytes:
     body = b"".join(
         [
             _FIGURES.pack(
-                state.written,
-                state.number,
-                state.ticket,
-                state.paused_until,
-                state.spaced_until,
-                state.last,
-                state.full_until,
-                state.next_poll,
-                state.low,
-                state.since,
-                state.stated,
-                state.lowest,
-                state.per,
-                state.agreed_until,
-                state.turned,
-                state.shortest,
-                state.shortest_before,
-                state.longest,
-                state.longest_before,
+                *_figures_of(state),
                 *state.passed_over,
                 len(state.frees),
                 len(state.out),
@@ -71,7 +77,9 @@ def unpack(content: bytes) -> BudgetState | None:
     *figures, interactive, write, poll, frees, out, _ = _FIGURES.unpack_from(body)
     slots_at = _FIGURES.size + 8 * frees
     reservations_at = slots_at + _SLOT.size * out
-    state = BudgetState(*figures)
+    state = BudgetState.begin(0.0)
+    for name, figure in zip(_NAMES, figures, strict=True):
+        setattr(state, name, figure)
     state.passed_over = [interactive, write, poll]
     state.frees = array("d", body[_FIGURES.size : slots_at])
     state.out = {number: SlotOut(*slot) for number, *slot in _SLOT.iter_unpack(body[slots_at:reservations_at])}

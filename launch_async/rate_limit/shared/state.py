@@ -18,8 +18,6 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import attrs
-
 from launch_async.rate_limit.control_law import Decrease, after_refusal, capacity_at
 from launch_async.rate_limit.queue import choose_priority
 from launch_async.rate_limit.shared.messages import (
@@ -99,11 +97,6 @@ class Reservation:
         self.at: float = at
 
 
-def _no_times() -> array[float]:
-    return array("d")
-
-
-@attrs.define(eq=False, repr=False)
 class BudgetState:
     """The budget of one organization.
 
@@ -133,29 +126,30 @@ class BudgetState:
         reservations: Reservations, in the order of arrival.
     """
 
-    written: float
-    number: int
-    ticket: int = 0
-    paused_until: float = -math.inf
-    spaced_until: float = -math.inf
-    last: float = -math.inf
-    full_until: float = -math.inf
-    next_poll: float = -math.inf
-    low: float = math.inf
-    since: float = -math.inf
-    stated: int = 0
-    lowest: int = 0
-    per: float = 1.0
-    agreed_until: float = -math.inf
-    turned: float = -math.inf
-    shortest: float = 0.0
-    shortest_before: float = 0.0
-    longest: float = 0.0
-    longest_before: float = 0.0
-    passed_over: list[int] = attrs.field(factory=lambda: [0] * len(Priority))
-    frees: array[float] = attrs.field(factory=_no_times)
-    out: dict[int, SlotOut] = attrs.field(factory=dict[int, SlotOut])
-    reservations: list[Reservation] = attrs.field(factory=list[Reservation])
+    def __init__(self, written: float, number: int) -> None:
+        self.written: float = written
+        self.number: int = number
+        self.ticket: int = 0
+        self.paused_until: float = -math.inf
+        self.spaced_until: float = -math.inf
+        self.last: float = -math.inf
+        self.full_until: float = -math.inf
+        self.next_poll: float = -math.inf
+        self.low: float = math.inf
+        self.since: float = -math.inf
+        self.stated: int = 0
+        self.lowest: int = 0
+        self.per: float = 1.0
+        self.agreed_until: float = -math.inf
+        self.turned: float = -math.inf
+        self.shortest: float = 0.0
+        self.shortest_before: float = 0.0
+        self.longest: float = 0.0
+        self.longest_before: float = 0.0
+        self.passed_over: list[int] = [0] * len(Priority)
+        self.frees: array[float] = array("d")
+        self.out: dict[int, SlotOut] = {}
+        self.reservations: list[Reservation] = []
 
     @classmethod
     def begin(cls, now: float) -> BudgetState:
