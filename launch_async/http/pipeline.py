@@ -31,7 +31,7 @@ from launch_async.errors import (
     TransportError,
     UnauthorizedError,
 )
-from launch_async.http.base import Middleware, Request, Response, Send, Transport, sender, was_unsent
+from launch_async.http.base import Middleware, Request, Response, Send, Transport, finder, sender, was_unsent
 from launch_async.http.call_state import CallState, noting
 from launch_async.http.credentials import Credentials, check_organization
 from launch_async.http.metering import METERS, Meter
@@ -363,9 +363,10 @@ class Pipeline:
         if isinstance(response, LaunchError):
             _settle_without_answer(permit, response)
             return response
+        header = finder(response.headers)
         if permit is not None:
-            permit.answered(_answer(response, one.answered_at))
-        self.clock.observe(response.header("Date"), sent=one.sent_at, received=one.answered_at)
+            permit.answered(_answer(response, header, one.answered_at))
+        self.clock.observe(header("Date"), sent=one.sent_at, received=one.answered_at)
         if response.is_success:
             if operation.authenticated:
                 self._budget.learn(response.body)
@@ -533,20 +534,20 @@ def _unchanged(response: Response) -> Response:
     return response
 
 
-def _answer(response: Response, answered_at: float) -> Answer:
+def _answer(response: Response, header: Callable[[str], str | None], answered_at: float) -> Answer:
     """Return the information of a response for the rate limiter."""
-    limit, remaining = response.header("X-RateLimit-Limit"), response.header("X-RateLimit-Remaining")
+    limit, remaining = header("X-RateLimit-Limit"), header("X-RateLimit-Remaining")
     if limit is remaining is None and response.status != 429:
         return Answer(answered_at=answered_at, sends=response.sends)
-    date = response.header("Date")
+    date = header("Date")
     return Answer(
         answered_at=answered_at,
         refused=response.status == 429,
         sends=response.sends,
-        retry_after=parse_retry_after(response.header("Retry-After"), date=date),
+        retry_after=parse_retry_after(header("Retry-After"), date=date),
         limit=parse_number(limit),
         remaining=parse_number(remaining),
-        reset_after=parse_reset(response.header("X-RateLimit-Reset"), date=date),
+        reset_after=parse_reset(header("X-RateLimit-Reset"), date=date),
     )
 
 
