@@ -191,9 +191,9 @@ async def test_an_introspected_token_is_sent_only_in_the_form() -> None:
     app = web.Application()
     app.router.add_post("/apps-api/introspect", answer)
     async with TestServer(app) as server:
-        said = await introspect(AccessToken("a-token"), app_url=str(server.make_url("")))
+        introspection = await introspect(AccessToken("a-token"), app_url=str(server.make_url("")))
 
-    assert said.active
+    assert introspection.active
     assert not {"authorization", "authtoken"} & set(headers)
 
 

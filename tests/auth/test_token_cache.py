@@ -37,12 +37,12 @@ async def test_many_tasks_of_several_clients_share_one_fetch() -> None:
 
 
 def test_threads_with_separate_loops_share_one_fetch() -> None:
-    credentials, everybody = app(), threading.Barrier(8)
+    credentials, all_threads = app(), threading.Barrier(8)
     issuers = [TokenIssuer() for _ in range(8)]
 
     def work(issuer: TokenIssuer) -> str:
         async def fetch() -> str:
-            everybody.wait(timeout=10)
+            all_threads.wait(timeout=10)
             return await token_of(bound_to(credentials, issuer))
 
         return asyncio.run(fetch())

@@ -246,14 +246,14 @@ def test_login_is_stored_in_the_keyring(
         logged_in = command("--base-url", emulator.url, "login", "--email", user.email)
         selected = command("fleet", "select", "--json")
         logged_out = command("--base-url", emulator.url, "logout")
-        nobody = command("logout")
+        without_login = command("logout")
         refused = command("fleet", "select")
     finally:
         keyring.set_keyring(before)
 
     assert (logged_in.code, logged_in.out) == (0, "Logged in.\n")
     assert (selected.code, selected.document) == (0, [])
-    assert (logged_out.out, nobody.out) == ("Logged out.\n", "There is no stored login.\n")
+    assert (logged_out.out, without_login.out) == ("Logged out.\n", "There is no stored login.\n")
     assert refused.code == ExitCode.USAGE
     assert user.password not in logged_in.out + logged_in.err
 

@@ -56,13 +56,13 @@ async def test_a_deployment_newer_than_the_copy_is_not_made_again(
 ) -> None:
     copy = await _copy_of_partial_run(client, plan, path)
 
-    told: list[str] = []
+    messages: list[str] = []
 
-    report = await client.fleet.resume(copy, on_event=lambda event: told.append(event.message))
+    report = await client.fleet.resume(copy, on_event=lambda event: messages.append(event.message))
 
     assert created(emulator) == uids(plan)
     assert report.is_success
-    assert sum("which the journal does not contain" in message for message in told) == 4
+    assert sum("which the journal does not contain" in message for message in messages) == 4
 
 
 async def test_a_deployment_by_the_run_or_by_another_program_stays_ambiguous(
@@ -210,9 +210,9 @@ async def test_a_running_journal_stays_locked_although_its_process_reopens_the_f
         await client.fleet.run(plan, journal=path)
     access = [emulator.url, emulator.authtoken, emulator.organization_uid, str(path)]
     other = await asyncio.create_subprocess_exec(sys.executable, "-c", _RESUME, *access, stdout=subprocess.PIPE)
-    told, _ = await other.communicate()
+    output, _ = await other.communicate()
 
-    assert told == b"in use\n"
+    assert output == b"in use\n"
     control.resume()
     assert (await run).is_success
     assert created(emulator) == uids(plan)

@@ -40,16 +40,16 @@ def test_the_predicted_polls_are_at_most_a_fifth_off(targets: int, lengths: tupl
     seconds = [dice.uniform(*lengths) for _ in range(targets)]
     earlier = [took * dice.uniform(0.95, 1.05) for took in seconds]
 
-    foretold, report = _predicted(Fleet(seconds, earlier, rate_limit=RATE), known=known)
+    predicted, report = _predicted(Fleet(seconds, earlier, rate_limit=RATE), known=known)
 
     assert report.is_success
-    assert 0.8 * report.requests <= foretold <= 1.2 * report.requests
+    assert 0.8 * report.requests <= predicted <= 1.2 * report.requests
 
 
 def test_the_prediction_uses_known_build_times() -> None:
-    foretold, report = _predicted(Fleet.of(50, seed=1, rate_limit=RATE), known=True)
+    predicted, report = _predicted(Fleet.of(50, seed=1, rate_limit=RATE), known=True)
 
-    assert 0.8 * report.requests <= foretold <= 1.2 * report.requests
+    assert 0.8 * report.requests <= predicted <= 1.2 * report.requests
 
 
 @pytest.mark.parametrize("is_loaded", [False, True], ids=["in this process", "from a file"])
@@ -62,12 +62,12 @@ async def test_the_requests_for_variables_are_predicted_exactly(
     made = await client.fleet.plan_variables(await client.fleet.select(), {"NEW": "1"}, remove=removed)
     # Another process has no reading, so even an unchanged variable is read.
     plan = Plan.from_json(made.to_json()) if is_loaded else made
-    foretold, before = plan.cost.requests, emulator.ledger.count()
+    predicted, before = plan.cost.requests, emulator.ledger.count()
 
     report = await client.fleet.run(plan, variables={"NEW": "1"})
 
     assert report.is_success
-    assert foretold == report.requests == emulator.ledger.count() - before
+    assert predicted == report.requests == emulator.ledger.count() - before
 
 
 async def test_a_variable_that_is_already_set_costs_only_the_selection(
@@ -89,11 +89,11 @@ async def test_only_changed_variables_are_read(client: LaunchClient, emulator: L
     other = (await client.fleet.select())[0]
     await client.environments.update(other.project_uid, other.environment_uid, environment_variables={"LIMIT": "1"})
     plan = await client.fleet.plan_variables(await client.fleet.select(), LIMIT)
-    foretold, before = plan.cost.requests, emulator.ledger.count()
+    predicted, before = plan.cost.requests, emulator.ledger.count()
 
     report = await client.fleet.run(plan, variables=LIMIT)
 
-    assert foretold == report.requests == emulator.ledger.count() - before == 5
+    assert predicted == report.requests == emulator.ledger.count() - before == 5
     assert emulator.ledger.count("updateEnvironment") == 2
     # The first wave is a canary.
     assert [one.wave for one in report.outcomes] == [1, 0, 0, 0, 0, 0]

@@ -353,12 +353,12 @@ def test_a_disk_that_is_full_at_any_byte_keeps_all_earlier_entries(tmp_path: Pat
         with FileJournal(path) as journal:
             journal.open(plan, check=_accept_any_plan)
             with room_for(size):
-                told = _written(journal, [_for_plan(plan, entry) for entry in _ENTRIES])
-                assert list(journal.entries()) == steps[told]
+                written = _written(journal, [_for_plan(plan, entry) for entry in _ENTRIES])
+                assert list(journal.entries()) == steps[written]
                 # When a run ends, it writes its last entries. This must not damage the earlier entries.
-                assert _written(journal, [_for_plan(plan, entry) for entry in _ENTRIES[told:]]) == 0
+                assert _written(journal, [_for_plan(plan, entry) for entry in _ENTRIES[written:]]) == 0
 
-        assert _entries_of(path) == steps[told]
+        assert _entries_of(path) == steps[written]
 
 
 def test_a_disk_without_room_for_a_plan_leaves_no_file(path: Path) -> None:
@@ -557,10 +557,10 @@ def test_a_read_only_journal_is_refused_with_advice(tmp_path: Path) -> None:
         _begun(path)
         path.chmod(0o444)
 
-        told = _opened_elsewhere(path)
+        output = _opened_elsewhere(path)
 
-    assert told.startswith("JournalError")
-    assert "cannot be used: Permission denied. Make the file writable, or copy it" in told
+    assert output.startswith("JournalError")
+    assert "cannot be used: Permission denied. Make the file writable, or copy it" in output
 
 
 _WITHOUT_FCNTL = """
@@ -575,10 +575,12 @@ with FileJournal(sys.argv[1]) as journal:
 def test_a_platform_without_file_locks_causes_a_warning(path: Path) -> None:
     _begun(path)
 
-    told = subprocess.run([sys.executable, "-c", _WITHOUT_FCNTL, str(path)], capture_output=True, text=True, check=True)
+    program = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_FCNTL, str(path)], capture_output=True, text=True, check=True
+    )
 
-    assert int(told.stdout) > 0
-    assert "This platform has no file locks, so a second run could use the journal" in told.stderr
+    assert int(program.stdout) > 0
+    assert "This platform has no file locks, so a second run could use the journal" in program.stderr
 
 
 def test_a_process_that_opens_its_journal_again_keeps_the_lock(path: Path) -> None:

@@ -46,8 +46,8 @@ class Server:
 
     def requests(self) -> list[tuple[str, str]]:
         """Return the operations since the last call, with their environments."""
-        told = self.order("ledger")["requests"]
-        new, self.seen = told[self.seen :], len(told)
+        requests = self.order("ledger")["requests"]
+        new, self.seen = requests[self.seen :], len(requests)
         return [(one["operation"], (one["path"].split("/") + [""] * 5)[4]) for one in new]
 
     def deployed(self) -> Counter[str]:

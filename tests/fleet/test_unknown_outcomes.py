@@ -67,8 +67,8 @@ async def plan_of(client: LaunchClient, count: int, source: Any = None) -> Plan:
 @pytest.mark.parametrize("zip_after_end", [False, True])
 def test_uploads_of_colleagues_are_not_mistaken_for_the_files_of_the_fleet(tmp_path: Path, zip_after_end: bool) -> None:
     (tmp_path / "index.html").write_text("ours")
-    fates: list[Any] = [NEVER, Lost(), Lost(8.0, 504), Lost(0.0, 500), Lost(25.0, 504)] * 4
-    service = UnreliableService(fates, kind="upload", zip_after_end=zip_after_end, listed_after=5.0)
+    outcomes: list[Any] = [NEVER, Lost(), Lost(8.0, 504), Lost(0.0, 500), Lost(25.0, 504)] * 4
+    service = UnreliableService(outcomes, kind="upload", zip_after_end=zip_after_end, listed_after=5.0)
 
     async def colleague() -> None:
         while True:
@@ -374,14 +374,14 @@ async def test_a_copy_without_a_date_and_without_entries_adopts_nothing(tmp_path
 @pytest.mark.parametrize("status", [502, 504])
 @virtual_time
 async def test_variables_whose_answer_was_lost_are_compared_and_written_again(status: int) -> None:
-    fates = [status, status, None]
+    statuses = [status, status, None]
     written: list[bytes] = []
 
     async def respond(request: Request) -> Response:
         if request.method == "PUT":
-            fate = fates.pop(0)
-            if fate is not None:
-                return answer(fate, {"errors": []})
+            next_status = statuses.pop(0)
+            if next_status is not None:
+                return answer(next_status, {"errors": []})
             assert isinstance(request.body, bytes)
             written.append(request.body)
         return answer(200, {"environment": {"uid": targets(1)[0].environment_uid, "environmentVariables": shown()}})

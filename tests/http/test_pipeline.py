@@ -967,9 +967,9 @@ async def test_log_records_describe_a_call_without_a_secret(caplog: pytest.LogCa
     assert retried.name == finished.name == "launch_async.http.pipeline"
     assert "The SDK will send updateEnvironment again in" in retried.getMessage()
     assert (retried.levelname, finished.levelname) == ("INFO", "DEBUG")
-    told = finished.__dict__
-    assert (told["operation"], told["status"], told["attempts"]) == ("updateEnvironment", 400, 2)
-    assert told["request_id"] == caught.value.request_id
+    fields = finished.__dict__
+    assert (fields["operation"], fields["status"], fields["attempts"]) == ("updateEnvironment", 400, 2)
+    assert fields["request_id"] == caught.value.request_id
     everything = (
         repr([record.__dict__ for record in caplog.records]) + caplog.text + repr(caught.value) + caught.value.body
     )
@@ -1082,12 +1082,12 @@ async def test_every_answer_sets_the_clock_of_the_service() -> None:
     dates = [format_datetime(noon + timedelta(hours=hours), usegmt=True) for hours in (0, 1, -1)]
     transport = FakeTransport(*(answer(200, {}, {"Date": date}) for date in [*dates, "never"]))
     async with client_on(transport) as launch:
-        told = []
+        times = []
         for _ in range(4):
             await launch.request("GET", "/anything")
-            told.append(launch._pipeline.clock.now())
+            times.append(launch._pipeline.clock.now())
 
-    hours = [round((moment - noon) / timedelta(hours=1), 2) for moment in told if moment is not None]
+    hours = [round((moment - noon) / timedelta(hours=1), 2) for moment in times if moment is not None]
     assert hours == [0, 1, -1, -1]
 
 

@@ -70,10 +70,10 @@ def by_curl(no_proxy: str, host: str) -> bool:
     place = f"[{host}]" if ":" in host else host
     variables = {"PATH": os.environ["PATH"], "no_proxy": no_proxy, "http_proxy": "http://127.0.0.1:9"}
     nowhere = ["--resolve", "*:80:127.0.0.1", "--interface", "127.0.0.1", "--connect-timeout", "0.05"]
-    told = subprocess.run(
+    curl = subprocess.run(
         ["curl", "-sv", *nowhere, f"http://{place}/"], env=variables, capture_output=True, text=True, check=False
     )
-    return "127.0.0.1:9" not in told.stderr.replace("http_proxy == 'http://127.0.0.1:9'", "")
+    return "127.0.0.1:9" not in curl.stderr.replace("http_proxy == 'http://127.0.0.1:9'", "")
 
 
 @pytest.mark.parametrize(("no_proxy", "host", "port", "direct"), MORE)

@@ -183,11 +183,11 @@ async def test_users_log_in_and_out_through_a_custom_transport() -> None:
 
     found = await login("user@example.com", "password", transport=transport)
     await request_sms("user@example.com", "password", transport=transport)
-    said = await introspect(AccessToken("token"), transport=transport)
+    found_token = await introspect(AccessToken("token"), transport=transport)
     await logout(found.credentials, transport=transport)
 
     assert found.organization_uids == (ORGANIZATION,)
-    assert said.active
+    assert found_token.active
     assert [request.operation for request in transport.requests] == ["login", "requestSms", "introspect", "logout"]
     assert transport.closed == 0
 

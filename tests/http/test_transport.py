@@ -679,24 +679,24 @@ async def test_a_form_upload_sends_its_fields_in_order_and_the_file_last(
 
 
 async def test_progress_is_reported_at_the_end(transport: AiohttpTransport, file: Path) -> None:
-    told: list[int] = []
+    progress: list[int] = []
     async with serving(taking([])) as origin:
         headers = {"Content-Length": "3002"}
-        await transport.send(Request("PUT", origin, headers, FileBody(file, 3002, on_progress=told.append)))
+        await transport.send(Request("PUT", origin, headers, FileBody(file, 3002, on_progress=progress.append)))
 
-    assert told[-1] >= 3002
-    assert told == sorted(told)
+    assert progress[-1] >= 3002
+    assert progress == sorted(progress)
 
 
 async def test_progress_is_reported_during_the_upload(
     transport: AiohttpTransport, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("launch_async.http.aiohttp_transport._WATCH_INTERVAL_S", 0.001)
-    told: list[int] = []
+    progress: list[int] = []
     some = asyncio.Event()
 
     def note(sent: int) -> None:
-        told.append(sent)
+        progress.append(sent)
         some.set()
 
     async def handle(peer: Peer) -> None:
@@ -708,7 +708,7 @@ async def test_progress_is_reported_during_the_upload(
         headers = {"Content-Length": "3002"}
         await transport.send(Request("PUT", origin, headers, FileBody(file, 3002, on_progress=note)))
 
-    assert len(told) >= 2
+    assert len(progress) >= 2
 
 
 async def test_an_upload_without_progress_is_ended(

@@ -25,7 +25,7 @@ class FullScanPacer(Pacer):
 
 def forecasts(pacer: Pacer, steps: list[tuple[str, float]]) -> list[object]:
     """Take slots, answer and refuse requests, and return the forecasts of the pacer after each step."""
-    said: list[object] = []
+    results: list[object] = []
     now, out = 0.0, list[Slot]()
     for what, later in steps:
         now += later
@@ -33,8 +33,8 @@ def forecasts(pacer: Pacer, steps: list[tuple[str, float]]) -> list[object]:
             out.append(pacer.take(now))
         elif what in {"answer", "refuse"} and out:
             pacer.learn(out.pop(0), Answer(now, refused=what == "refuse"))
-        said.append((pacer.ready_at(now), [pacer.wait_of(place, now) for place in (0, 1, 3, 10, 25)], pacer.sent))
-    return said
+        results.append((pacer.ready_at(now), [pacer.wait_of(place, now) for place in (0, 1, 3, 10, 25)], pacer.sent))
+    return results
 
 
 @given(requests=some.sampled_from([1, 3, 10, 100]), steps=STEPS)

@@ -299,11 +299,11 @@ UNUSABLE: Mapping[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("change", "told"), [*WRONG.values(), *UNUSABLE.values()], ids=[*WRONG, *UNUSABLE])
-async def test_an_unusable_certificate_is_refused_before_a_request(change: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(("change", "problem"), [*WRONG.values(), *UNUSABLE.values()], ids=[*WRONG, *UNUSABLE])
+async def test_an_unusable_certificate_is_refused_before_a_request(change: dict[str, Any], problem: str) -> None:
     transport = FakeTransport()
     async with client_on(transport) as launch:
-        with pytest.raises(InvalidArgumentError, match=told):
+        with pytest.raises(InvalidArgumentError, match=problem):
             await launch.domains.update(PROJECT, ENVIRONMENT, DOMAIN, url=HOST, **change)
 
     assert transport.requests == []

@@ -683,9 +683,9 @@ async def test_a_deploy_hook_needs_no_credentials(emulator: LaunchEmulator) -> N
     project = emulator.add_project("storefront", git=True)
     (environment,) = project.environments.values()
     async with LaunchClient(base_url=emulator.url) as launch:
-        said = await launch.deploy_hooks.trigger(environment.hook_uid, commit=COMMIT[:7])
+        message = await launch.deploy_hooks.trigger(environment.hook_uid, commit=COMMIT[:7])
 
-    assert said == "Deployment triggered successfully"
+    assert message == "Deployment triggered successfully"
     (deployment,) = environment.deployments.values()
     assert deployment.commit_hash == COMMIT[:7]
     assert emulator.ledger.requests[-1].credentials == ()
@@ -768,12 +768,12 @@ async def test_the_emulator_receives_every_operation(
 @pytest.mark.parametrize("style", ["aws", "azure", "gcp"])
 @pytest.mark.parametrize("expiry", ["seconds", "epoch_ms"])
 async def test_a_file_reaches_each_cloud_without_credentials(style: Any, expiry: Any, site: Path) -> None:
-    told: list[int] = []
+    progress: list[int] = []
     began = datetime.now(UTC)
     options: dict[str, Any] = {"rate_limit": None, "upload_style": style, "upload_expiry": expiry}
     async with LaunchEmulator(**options) as emulator, client_of(emulator, retry=ONCE) as launch:
         target = await launch.uploads.url_for_project()
-        await launch.uploads.send(target, str(site), on_progress=told.append)
+        await launch.uploads.send(target, str(site), on_progress=progress.append)
         project = await launch.projects.create_from_upload("landing", upload_uid=target.upload_uid)
 
         (sent,) = [entry for entry in emulator.ledger.requests if entry.operation == "uploadArchive"]
@@ -781,7 +781,7 @@ async def test_a_file_reaches_each_cloud_without_credentials(style: Any, expiry:
     assert isinstance(project, Project)
     assert sent.credentials == ()
     assert sent.organization is None
-    assert told[-1] >= len(SITE)
+    assert progress[-1] >= len(SITE)
     assert target.received_at is not None
     assert began <= target.received_at <= datetime.now(UTC)
 

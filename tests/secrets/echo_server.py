@@ -21,33 +21,39 @@ def _json(document: object, status: int) -> web.Response:
 def envelopes(status: int) -> Mapping[str, Answer]:
     """Return every documented error envelope. Each text in an envelope repeats the request."""
     return {
-        "A": lambda _, said: _json({"errors": [{"code": "launch.X", "message": said}], "status": status}, status),
-        "B": lambda _, said: _json(
-            {"errors": [{"environmentVariables.0.value": {"code": said, "message": said}}]}, status
+        "A": lambda _, repeated: _json(
+            {"errors": [{"code": "launch.X", "message": repeated}], "status": status}, status
         ),
-        "C": lambda _, said: _json({"errors": [{"code": said, "message": said}]}, status),
-        "D": lambda _, said: _json({"error_message": said, "error_code": 105, "errors": {"x": [said]}}, status),
-        "E": lambda _, said: web.Response(status=status, text=f"<Error><Message>{escape(said)}</Message></Error>"),
-        "F": lambda _, said: _json({"error": said, "error_description": said}, status),
-        "text": lambda _, said: web.Response(status=status, text=said),
+        "B": lambda _, repeated: _json(
+            {"errors": [{"environmentVariables.0.value": {"code": repeated, "message": repeated}}]}, status
+        ),
+        "C": lambda _, repeated: _json({"errors": [{"code": repeated, "message": repeated}]}, status),
+        "D": lambda _, repeated: _json(
+            {"error_message": repeated, "error_code": 105, "errors": {"x": [repeated]}}, status
+        ),
+        "E": lambda _, repeated: web.Response(
+            status=status, text=f"<Error><Message>{escape(repeated)}</Message></Error>"
+        ),
+        "F": lambda _, repeated: _json({"error": repeated, "error_description": repeated}, status),
+        "text": lambda _, repeated: web.Response(status=status, text=repeated),
     }
 
 
-def redirect(request: web.BaseRequest, said: str) -> web.Response:
+def redirect(request: web.BaseRequest, repeated: str) -> web.Response:
     """Return a redirect to another host, with the whole request in its address."""
     return web.Response(status=307, headers={"Location": f"https://elsewhere.example.com{request.path_qs}"})
 
 
-def wrong_shape(_: web.BaseRequest, said: str) -> web.Response:
+def wrong_shape(_: web.BaseRequest, repeated: str) -> web.Response:
     """Return a success with an undocumented format, full of secrets."""
-    inner = {"value": said, "uid": [said], "key": said}
+    inner = {"value": repeated, "uid": [repeated], "key": repeated}
     names = ("project", "environment", "deployment", "uploadUrl", "user", "access_token", "environments", "projects")
-    return _json({**dict.fromkeys(names, inner), "uploadUid": said, "method": [said]}, 200)
+    return _json({**dict.fromkeys(names, inner), "uploadUid": repeated, "method": [repeated]}, 200)
 
 
-def no_json(_: web.BaseRequest, said: str) -> web.Response:
+def no_json(_: web.BaseRequest, repeated: str) -> web.Response:
     """Return a success that is not JSON."""
-    return web.Response(text=said)
+    return web.Response(text=repeated)
 
 
 def dropped(request: web.BaseRequest, _: str) -> web.Response:

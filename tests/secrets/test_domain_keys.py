@@ -48,7 +48,9 @@ def update(launch: LaunchClient, **change: Any) -> Any:
 def listing_first(answer: Answer) -> Answer:
     """Answer a read with the list of domains, and an update with the given answer."""
     listing = {"domains": [{"uid": DOMAIN, "url": HOST}]}
-    return lambda request, said: web.json_response(listing) if request.method == "GET" else answer(request, said)
+    return lambda request, repeated: (
+        web.json_response(listing) if request.method == "GET" else answer(request, repeated)
+    )
 
 
 def key_in(texts: Iterable[str]) -> list[str]:

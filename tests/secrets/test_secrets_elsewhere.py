@@ -131,10 +131,10 @@ async def test_a_deploy_hook_that_is_called_by_its_path_gets_no_credentials() ->
     async with LaunchEmulator(rate_limit=None) as emulator:
         (environment,) = emulator.add_project("git", git=True).environments.values()
         async with client(emulator.url, Authtoken(emulator.authtoken)) as launch:
-            said = await launch.request("POST", f"/manage/deploy/{environment.hook_uid}")
+            result = await launch.request("POST", f"/manage/deploy/{environment.hook_uid}")
         (sent,) = [entry for entry in emulator.ledger.requests if entry.operation == "triggerDeployHook"]
 
-    assert said == {"message": "Deployment triggered successfully"}
+    assert result == {"message": "Deployment triggered successfully"}
     assert sent.credentials == ()
 
 
@@ -143,8 +143,8 @@ async def test_only_the_called_host_gets_a_request(call: Callable[[Any], Any]) -
     async with echoing(no_json) as elsewhere:
         seen: list[str] = []
 
-        def onward(request: web.BaseRequest, said: str) -> web.Response:
-            seen.append(said)
+        def onward(request: web.BaseRequest, repeated: str) -> web.Response:
+            seen.append(repeated)
             return web.Response(status=307, headers={"Location": f"{elsewhere}{request.path_qs}"})
 
         async with echoing(onward) as url, client(url) as launch:
@@ -167,9 +167,9 @@ async def _through(proxy: str, caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_the_password_of_a_proxy_is_used_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     used: list[str] = []
 
-    def refuse(request: web.BaseRequest, said: str) -> web.Response:
+    def refuse(request: web.BaseRequest, repeated: str) -> web.Response:
         used.append(request.headers["Proxy-Authorization"])
-        return web.Response(status=407, text=said)
+        return web.Response(status=407, text=repeated)
 
     async with echoing(refuse) as url:
         texts = await _through(url.replace("http://", f"http://user:{PROXY_PASSWORD}@"), caplog)

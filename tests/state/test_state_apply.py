@@ -133,7 +133,7 @@ class Clash:
 
     planned: State
     theirs: Callable[[LaunchClient, str, str], object]
-    told: str
+    problem: str
 
 
 CLASHES = {
@@ -196,8 +196,8 @@ async def test_a_change_after_planning_is_not_overwritten(
         report = await client.state.apply(plan, confirm=len(plan.changes))
 
     (failure,) = report.failures
-    assert clash.told in failure.message
-    assert failure.error == ("InvalidArgumentError" if "protected" in clash.told else "ConflictError")
+    assert clash.problem in failure.message
+    assert failure.error == ("InvalidArgumentError" if "protected" in clash.problem else "ConflictError")
     assert writes(emulator) == []
     assert "hunter" not in str(report) + (journal.read_text() if is_resumed else "")
 

@@ -543,8 +543,8 @@ def test_an_unclosed_owner_is_closed_and_its_line_is_named() -> None:
     _bridge.run(answer(1))
     owners = [Owner()]
     line = made_here(owners[0], stop)
-    told = r"Owner was never closed. Use `with Owner\(...\)`, or call its stop method"
-    with pytest.warns(ResourceWarning, match=told) as caught:
+    warning = r"Owner was never closed. Use `with Owner\(...\)`, or call its stop method"
+    with pytest.warns(ResourceWarning, match=warning) as caught:
         owners.clear()
     assert closed.wait(5)
     assert [(warning.filename, warning.lineno) for warning in caught] == [(__file__, line)]

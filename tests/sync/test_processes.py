@@ -77,36 +77,36 @@ def test_a_program_ends_silently_during_a_call_in_a_daemon_thread_and_refuses_la
 
 
 @pytest.fixture(scope="module")
-def said(emulator: LaunchEmulator, folder: Path) -> dict[str, str]:
+def output(emulator: LaunchEmulator, folder: Path) -> dict[str, str]:
     """Return the output of a program that uses a client in every way except forks and signals."""
     code, lines, complaints = Program(emulator, "in_one_process", folder).end()
     assert (code, complaints) == (0, "")
     return dict(line.split(": ", 1) for line in lines)
 
 
-def test_calls_by_mistake_from_a_coroutine_work_and_are_warned_of_once(said: dict[str, str]) -> None:
-    assert said["coroutine"] == "[True, True] 1 1"
+def test_calls_by_mistake_from_a_coroutine_work_and_are_warned_of_once(output: dict[str, str]) -> None:
+    assert output["coroutine"] == "[True, True] 1 1"
 
 
-def test_a_call_on_the_loop_itself_is_refused_and_the_next_one_works(said: dict[str, str]) -> None:
-    assert said["loop"] == "refused True"
+def test_a_call_on_the_loop_itself_is_refused_and_the_next_one_works(output: dict[str, str]) -> None:
+    assert output["loop"] == "refused True"
 
 
-def test_32_threads_use_one_client(said: dict[str, str]) -> None:
-    assert said["threads"] == "64"
+def test_32_threads_use_one_client(output: dict[str, str]) -> None:
+    assert output["threads"] == "64"
 
 
-def test_leaving_a_log_early_stops_its_task(said: dict[str, str]) -> None:
-    assert said["line"] == "LogLine"
-    assert said["early"] == "0 True"
+def test_leaving_a_log_early_stops_its_task(output: dict[str, str]) -> None:
+    assert output["line"] == "LogLine"
+    assert output["early"] == "0 True"
 
 
-def test_each_threads_context_is_seen_inside_its_calls(said: dict[str, str]) -> None:
-    assert said["context"] == "['one', 'two']"
+def test_each_threads_context_is_seen_inside_its_calls(output: dict[str, str]) -> None:
+    assert output["context"] == "['one', 'two']"
 
 
-def test_a_closed_client_refuses_to_call(said: dict[str, str]) -> None:
-    assert said["closed"] == "refused"
+def test_a_closed_client_refuses_to_call(output: dict[str, str]) -> None:
+    assert output["closed"] == "refused"
 
 
 @pytest.fixture(scope="module")

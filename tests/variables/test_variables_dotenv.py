@@ -138,11 +138,11 @@ def test_the_reader_agrees_with_npm_on_all_files():
     files += [
         f"{name}{quote}{body}{quote}" for name in ("A=", "A: ") for quote in ("", "'", '"', "`") for body in files[:400]
     ]
-    told = subprocess.run(["node", "-e", BY_NPM], input=json.dumps(files), capture_output=True, text=True, check=True)
+    node = subprocess.run(["node", "-e", BY_NPM], input=json.dumps(files), capture_output=True, text=True, check=True)
 
     differences = [
         (file, ours, theirs)
-        for file, theirs in zip(files, json.loads(told.stdout), strict=True)
+        for file, theirs in zip(files, json.loads(node.stdout), strict=True)
         if (ours := read_or_none(file)) is not None and ours != theirs
     ]
 

@@ -87,10 +87,10 @@ async def test_another_process_continues_with_only_a_reference_as_json() -> None
             stdout=asyncio.subprocess.PIPE,
             cwd=Path(__file__).parents[2],
         )
-        told, _ = await child.communicate()
+        output, _ = await child.communicate()
         lines = await client.deployments.logs(deployment.project_uid, deployment.environment_uid, deployment.uid)
 
-    status, ended, *messages = told.decode().strip().split("|")
+    status, ended, *messages = output.decode().strip().split("|")
     assert status in {"QUEUED", "DEPLOYING", "LIVE"}
     assert ended == "LIVE"
     assert messages == [line.message for line in lines]

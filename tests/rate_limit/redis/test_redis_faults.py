@@ -81,8 +81,8 @@ async def test_the_slot_of_a_request_without_an_answer_is_not_given_again(redis,
     await slow
 
     # The service may count the slow request as late as its answer, which leaves one slot per second for others.
-    beside = [when for when in sent if sent[1] < when < sent[1] + 3.5]
-    assert most_in_any(1.0, beside) <= 1
+    others = [when for when in sent if sent[1] < when < sent[1] + 3.5]
+    assert most_in_any(1.0, others) <= 1
 
 
 @in_virtual_time

@@ -21,7 +21,7 @@ STEPS = some.lists(
             "worker": some.sampled_from(WORKERS),
             "waiting": some.tuples(some.integers(0, 4), some.integers(0, 2), some.integers(0, 3)),
             "reserve": some.sampled_from([None, Priority.INTERACTIVE, Priority.POLL]),
-            "told": some.lists(some.sampled_from([ACCEPTED, ACCEPTED, REFUSED, LOST, OUT, UNUSED]), max_size=4),
+            "reported": some.lists(some.sampled_from([ACCEPTED, ACCEPTED, REFUSED, LOST, OUT, UNUSED]), max_size=4),
             "extra": some.booleans(),
             "plan": some.sampled_from([10, 10, 4]),
             "per": some.sampled_from([1.0, 1.0, 1.0, 0.5]),
@@ -37,7 +37,7 @@ STEPS = some.lists(
 QUIET = {
     "waiting": (0, 0, 0),
     "reserve": None,
-    "told": [],
+    "reported": [],
     "extra": False,
     "plan": 10,
     "per": 1.0,
@@ -56,8 +56,8 @@ class Twin:
     def ask(self, step: dict[str, object], now: float) -> Ask:
         """Return the call of a step, with the slot numbers of this implementation."""
         mine = self.out[step["worker"]]
-        reports = [(number, max(now - at, 0.0) / 2, code) for code, (number, at) in zip(step["told"], mine)]  # noqa: B905
-        kept = [slot for slot, code in zip(mine, step["told"]) if code == OUT]  # noqa: B905
+        reports = [(number, max(now - at, 0.0) / 2, code) for code, (number, at) in zip(step["reported"], mine)]  # noqa: B905
+        kept = [slot for slot, code in zip(mine, step["reported"]) if code == OUT]  # noqa: B905
         self.out[step["worker"]] = [*mine[len(reports) :], *kept]
         return Ask(
             worker=step["worker"],
