@@ -120,7 +120,7 @@ def test_a_file_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
-def test_two_runs_at_once_are_refused(path: Path, in_memory: bool) -> None:
+def test_a_second_run_with_the_same_journal_is_refused(path: Path, in_memory: bool) -> None:
     first = MemoryJournal() if in_memory else FileJournal(path)
     second = first if in_memory else FileJournal(path)
     plan = _plan()

@@ -503,7 +503,7 @@ async def test_environments_are_deleted_and_an_interrupted_deletion_is_no_failur
     assert len(await client.fleet.select()) == 4
 
 
-async def test_an_environment_that_is_gone_is_a_failure_of_its_deletion(client: LaunchClient, plan: Plan) -> None:
+async def test_deleting_an_absent_environment_is_a_failure(client: LaunchClient, plan: Plan) -> None:
     target = plan.operations[0].target
     deletion = await client.fleet.plan_delete([(target.project_uid, target.environment_uid)])
     await client.environments.delete(target.project_uid, target.environment_uid)
@@ -883,7 +883,7 @@ async def test_names_that_cannot_be_read_again_stop_the_run_before_anything_is_s
     assert created(emulator) == []
 
 
-async def test_an_environment_that_is_gone_has_no_name_to_protect(
+async def test_a_deleted_environment_has_no_name_to_protect(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan
 ) -> None:
     gone = plan.operations[0].target
@@ -919,7 +919,7 @@ async def test_a_plan_of_another_organization_or_region_is_refused(
     assert created(emulator) == []
 
 
-async def test_what_cannot_be_planned_is_refused(client: LaunchClient, plan: Plan) -> None:
+async def test_an_impossible_plan_is_refused(client: LaunchClient, plan: Plan) -> None:
     targets = [one.target for one in plan.operations]
     for attempt in (
         client.fleet.plan_redeploy([]),

@@ -82,7 +82,7 @@ async def test_a_cancelled_reader_closes_the_connection(emulator: LaunchEmulator
         await until(lambda: not emulator.live_log_readers)
 
 
-async def test_every_line_comes_once_over_connections_that_break(emulator: LaunchEmulator) -> None:
+async def test_every_line_is_given_once_over_connections_that_break(emulator: LaunchEmulator) -> None:
     ref, given = live_deployment(emulator), list[str]()
     async with client_of(emulator) as launch, aclosing(_messages(launch, ref)) as messages:
         reading = asyncio.ensure_future(_until_last(messages, given))

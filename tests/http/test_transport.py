@@ -594,7 +594,7 @@ async def test_hosts_that_need_no_proxy_are_reached_directly(
 
 
 @pytest.mark.parametrize("explicit", [True, False], ids=["given", "switched off"])
-async def test_a_proxy_that_is_given_comes_before_the_environment(
+async def test_a_given_proxy_has_priority_over_the_environment(
     proxy: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int, explicit: bool
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_tcp_port}" if explicit else proxy[0])

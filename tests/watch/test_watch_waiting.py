@@ -270,7 +270,7 @@ def test_wait_all_waits_for_all_deployments_and_then_raises() -> None:
     assert run(main()) >= 90
 
 
-def test_wait_all_returns_a_site_that_was_replaced_before_the_last_look() -> None:
+def test_wait_all_returns_a_site_that_was_replaced_before_the_last_poll() -> None:
     launch = Launch([Build(ends=60), Build(ends=61)])
 
     async def main() -> list[Deployment]:
@@ -326,7 +326,7 @@ def test_the_error_of_one_deployment_is_raised_when_the_others_have_ended() -> N
     assert run(main()) >= 60
 
 
-def test_deployments_are_given_as_they_end_and_the_failed_ones_too() -> None:
+def test_as_completed_gives_all_deployments_in_the_order_of_their_ends() -> None:
     launch = Launch([
         Build(ends=90), Build(ends=30, outcome="FAILED", environment=1), Build(ends=60, environment=2)
     ])  # fmt: skip
