@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, TypeVar
 
 import attrs
@@ -135,7 +136,7 @@ class Deploying:
             async with self._releasing.begun(place, checks, on_failure, deadline, journal, about, observers) as release:
                 async with deadline.held("deploy"):
                     with release.creating("sends") as log:
-                        created, is_new = await self._create(place, ready, deadline, observers, memory, log)
+                        created, is_new = await self._create(place, ready, deadline, observers, memory, log, waits=wait)
                 release.note(deployment=created.uid)
                 await packed.aclose()
                 if not is_new:
@@ -196,13 +197,15 @@ class Deploying:
         observers: Observers,
         memory: DeployedFiles | None,
         log: CreationLog,
+        *,
+        waits: bool,
     ) -> tuple[Deployment, bool]:
         """Return a deployment of the source, and whether this call created it."""
         uids = place.project_uid, place.environment_uid
         if not isinstance(source, Archive):
             deadline.begin("creating the deployment", creates=True)
             commit_hash = source.commit_hash if isinstance(source, Commit) else None
-            return await self._deployment(*uids, deadline, log, commit_hash=commit_hash), True
+            return await self._deployment(*uids, deadline, log, waits=waits, commit_hash=commit_hash), True
         if memory is not None:
             deadline.begin("checking for changed files")
             if (standing := await self._standing(*uids, source, memory)) is not None:
@@ -216,7 +219,7 @@ class Deploying:
             remaining=lambda: deadline.remaining,
         )
         deadline.begin("creating the deployment", creates=True)
-        created = await self._deployment(*uids, deadline, log, upload_uid=upload_uid, sha256=source.sha256)
+        created = await self._deployment(*uids, deadline, log, waits=waits, upload_uid=upload_uid, sha256=source.sha256)
         if memory is not None:
             await asyncio.to_thread(memory.remember, created, source.content_hash)
         return created, True
@@ -228,16 +231,26 @@ class Deploying:
         deadline: Deadline,
         log: CreationLog,
         *,
+        waits: bool,
         commit_hash: str | None = None,
         upload_uid: str | None = None,
         sha256: str | None = None,
     ) -> Deployment:
-        """Create a deployment. After a lost response, only a deployment that has ended proves that it is this one."""
+        """Create a deployment. After a lost response, only a deployment that has ended proves that it is this one.
+
+        A call that waits needs the listing of earlier deployments anyway, because it shows how long builds take.
+        """
 
         async def follow(found: Deployment) -> None:
             await self._watching.wait_all([found], timeout=deadline.remaining, return_failures=True)
 
-        options = CreationOptions(timeout=deadline.remaining, sha256=sha256, follow=follow, log=log)
+        options = CreationOptions(
+            timeout=deadline.remaining,
+            sha256=sha256,
+            follow=follow,
+            list_first=partial(self._watching.learn_builds, project_uid, environment_uid) if waits else None,
+            log=log,
+        )
         creation = deployment_creation(
             self._deployments,
             project_uid,

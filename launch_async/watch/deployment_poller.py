@@ -2,7 +2,8 @@
 
 The SDK runs no background task. The caller whose poll is due first sends the poll, and all other callers share the
 result. If that caller is cancelled, another caller polls. One listing covers several deployments of an environment.
-The first poll of a deployment is also a listing, because a listing shows how long earlier builds took.
+The first poll of a deployment is also a listing, because a listing shows how long earlier builds took. A call that has
+listed the deployments right before it created one passes this listing on instead (`DeploymentPoller.learn_builds`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Final
 
 import attrs
@@ -108,6 +109,13 @@ class DeploymentPoller:
                 str(deployment.status),
                 extra={"deployment_uid": deployment.uid, "status": str(deployment.status)},
             )
+
+    def learn_builds(self, place: tuple[str, str], listed: Iterable[Deployment]) -> None:
+        """Learn the build times of an environment from its newest deployments, for the next caller that waits."""
+        durations = self._durations_of(place)
+        for uid, seconds in build_lengths(listed).items():
+            durations.add(uid, seconds)
+        durations.are_current = True
 
     def _durations_of(self, place: tuple[str, str]) -> Durations:
         durations = self._durations.pop(place, None) or Durations()
@@ -206,11 +214,12 @@ class PolledDeployment:
     def begin(self, deployment: Deployment) -> None:
         """Record the state that a caller passed. The state is current if the deployment was created just now.
 
-        If few deployments share the budget, the SDK polls it immediately, because that can find an early failure.
+        If few deployments share the budget, the SDK lists the deployments immediately, because that can find an early
+        failure, and shows how long builds take. It does not do so if a listing was read right before the creation.
         """
         self.learn(deployment)
         is_fresh = deployment.created_at is not None and self.age < _FRESH
-        if is_fresh and self._environment.poller.interval >= _RETHINK:
+        if is_fresh and (self._environment.was_listed or self._environment.poller.interval >= _RETHINK):
             self._plan_next_poll()
 
     def learn(self, deployment: Deployment) -> None:
@@ -248,7 +257,11 @@ class PolledDeployment:
 
 
 class _Environment:
-    """The watched deployments of one environment. At most one poll at a time runs for all of them."""
+    """The watched deployments of one environment. At most one poll at a time runs for all of them.
+
+    Attributes:
+        was_listed: Whether the newest deployments were listed right before the first of the watched ones was created.
+    """
 
     def __init__(self, poller: DeploymentPoller, place: tuple[str, str], durations: Durations) -> None:
         self.poller = poller
@@ -257,7 +270,9 @@ class _Environment:
         self.news = asyncio.Event()
         self._place = place
         self._looking: asyncio.Event | None = None
-        self._is_listed = False
+        self.was_listed = durations.are_current
+        durations.are_current = False
+        self._is_listed = self.was_listed
         self._listing_pays = True
         self._lists_again_at = float("-inf")
 

@@ -75,9 +75,14 @@ def fair_interval(watched: int, rate: float) -> float:
 
 
 class Durations:
-    """The build time of one environment: the median of the last five builds."""
+    """The build time of one environment: the median of the last five builds.
+
+    Attributes:
+        are_current: Whether a listing has shown them, and no wait has used this listing yet.
+    """
 
     def __init__(self) -> None:
+        self.are_current = False
         self._known: dict[str, float] = {}
 
     def add(self, deployment_uid: str, seconds: float) -> None:

@@ -90,6 +90,10 @@ class Watching:
         self._poller = DeploymentPoller(self._queue)
         self._logs = Logs(self._poller)
 
+    def learn_builds(self, project_uid: str, environment_uid: str, listed: Sequence[Deployment]) -> None:
+        """Learn from an environment's newest deployments how long its builds take. The next wait does not list them."""
+        self._poller.learn_builds((project_uid, environment_uid), listed)
+
     async def poll_once(self, ref: DeploymentLike) -> Deployment:
         """Return the state of a deployment now."""
         return await self._queue.deployment(_ref_of(_target(ref)))

@@ -205,19 +205,20 @@ async def test_a_deployment_that_was_made_seconds_before_counts_as_the_one_befor
     assert len(service.posts()) == 2
 
 
+@pytest.mark.parametrize("waits", [True, False])
 @virtual_time
-async def test_deploy_lists_the_deployments_once_before_it_creates_one(archive: Archive) -> None:
+async def test_a_deploy_that_waits_lists_the_deployments_before_it_creates_one_and_not_again(
+    archive: Archive, waits: bool
+) -> None:
     service = UnreliableService(kind="upload")
     async with service.client() as launch:
-        await launch.deploy(PROJECT, ENVIRONMENT, archive, wait=False)
-        await launch.deploy(PROJECT, ENVIRONMENT, archive, wait=False)
+        await launch.deploy(PROJECT, ENVIRONMENT, archive, wait=waits)
 
-    sent = [(request.method, request.url.rpartition("/")[2].partition("?")[0]) for _, request in service.sent]
-    assert [one for one in sent if one[1] == "deployments"] == [
-        ("GET", "deployments"),
-        ("POST", "deployments"),
-        ("POST", "deployments"),
-    ]
+    requests = [request.operation for _, request in service.sent]
+    assert requests.index("createDeployment") > requests.index("getDeploymentUploadUrl")
+    assert [one for one in requests if one in ("listDeployments", "createDeployment")] == (
+        ["listDeployments", "createDeployment"] if waits else ["createDeployment"]
+    )
 
 
 @virtual_time

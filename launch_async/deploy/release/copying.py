@@ -15,6 +15,7 @@ import tempfile
 import zipfile
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -132,7 +133,7 @@ class Copying:
         Raises:
             AmbiguousOutcome: The SDK cannot determine the outcome.
         """
-        options = self._options(deadline, None, record.sha256, record)
+        options = self._options(place, deadline, None, record.sha256, record)
         creation = deployment_creation(
             self._deployments,
             place.project_uid,
@@ -159,18 +160,28 @@ class Copying:
             place.environment_uid,
             commit_hash=commit_hash,
             upload_uid=upload_uid,
-            options=self._options(deadline, log, sha256),
+            options=self._options(place, deadline, log, sha256),
         )
         return await creation.once()
 
     def _options(
-        self, deadline: Deadline, log: CreationLog | None, sha256: str | None, record: SendRecord | None = None
+        self,
+        place: Place,
+        deadline: Deadline,
+        log: CreationLog | None,
+        sha256: str | None,
+        record: SendRecord | None = None,
     ) -> CreationOptions[Deployment]:
         async def follow(found: Deployment) -> None:
             await self._watching.wait_all([found], timeout=deadline.remaining, return_failures=True)
 
         return CreationOptions(
-            timeout=deadline.remaining, sha256=sha256, record=record, follow=follow, log=log or CreationLog()
+            timeout=deadline.remaining,
+            sha256=sha256,
+            record=record,
+            follow=follow,
+            list_first=partial(self._watching.learn_builds, place.project_uid, place.environment_uid),
+            log=log or CreationLog(),
         )
 
     @asynccontextmanager

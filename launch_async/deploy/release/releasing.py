@@ -37,9 +37,8 @@ from launch_async.errors import (
 from launch_async.http.pipeline import Pipeline
 from launch_async.models.deployment import Deployment
 from launch_async.resources._cache import CachePurges
-from launch_async.resources._create.recent import recent_deployments
 from launch_async.resources._create.sending import SendRecord
-from launch_async.resources.deployments import Deployments
+from launch_async.resources.deployments import Deployments, newest_deployments
 from launch_async.watch.audience import Observers
 from launch_async.watch.waiting import Watching
 
@@ -230,7 +229,7 @@ class Releasing:
                 )
 
     async def _recent(self, place: Place) -> Sequence[Deployment]:
-        return await recent_deployments(self._deployments, place.project_uid, place.environment_uid)
+        return await newest_deployments(self._deployments, place.project_uid, place.environment_uid)
 
     async def _failure(
         self, release: Release, deployment: Deployment, results: Sequence[CheckResult]

@@ -16,8 +16,7 @@ from launch_async.errors import InvalidArgumentError, LaunchError
 from launch_async.http.operation import check_uid
 from launch_async.models.deployment import Deployment
 from launch_async.resources._cache import CachePurges
-from launch_async.resources._create.recent import recent_deployments
-from launch_async.resources.deployments import Deployments, zip_hash_of
+from launch_async.resources.deployments import Deployments, newest_deployments, zip_hash_of
 from launch_async.watch.audience import Observers
 from launch_async.watch.waiting import Watching
 
@@ -54,7 +53,7 @@ class Restoring:
         deadline = Deadline.after(timeout, on_step=observers.on_step)
         async with deadline.held("restore"):
             deadline.begin("choosing the version to restore")
-            recent = await recent_deployments(self._deployments, project_uid, environment_uid)
+            recent = await newest_deployments(self._deployments, project_uid, environment_uid)
             now = serving(recent)
             if wanted is None:
                 target = await self._predecessor(recent, now, place)

@@ -88,9 +88,10 @@ class CreationOptions(Generic[C]):
         turn: Returns a context that is entered for each send.
         sleep: Waits between two look-ups. The creation passes on its errors.
         follow: Waits until a found deployment has ended; None if the call must not wait so long.
-        is_thorough: Whether the call may spend more for certainty. It may list the place before the send if times show
-            nothing. If the request names no source, it may use the whole time of a look-up, because other programs may
-            deploy the same source in the meantime.
+        is_thorough: Whether the call may spend more for certainty. If the request names no source, it may use the whole
+            time of a look-up, because other programs may deploy the same source in the meantime.
+        list_first: Receives the objects that are listed right before the first send. If it is None, the call lists the
+            place only if `follow` is set and times show nothing.
         log: Receives the steps of the creation.
     """
 
@@ -101,6 +102,7 @@ class CreationOptions(Generic[C]):
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     follow: Callable[[C], Awaitable[object]] | None = None
     is_thorough: bool = False
+    list_first: Callable[[Sequence[C]], object] | None = None
     log: CreationLog = attrs.field(factory=CreationLog)
 
 
@@ -207,23 +209,24 @@ class ReconcilingCreate(Generic[C]):
             return created
 
     async def _look_before(self) -> None:
-        """List the existing objects if a workflow needs this, because times alone do not show which objects are new."""
-        if self.options.follow is None or self.record.was_sent:
-            return
-        if self.options.is_thorough and not self.clock.is_missing:
-            # The caller has made sure that the clock of `createdAt` is known.
+        """List the existing objects if this is requested, or if the service sends no `Date` that shows what is new."""
+        list_first = self.options.list_first
+        is_needed = list_first is not None or (self.options.follow is not None and self.clock.is_missing)
+        if not is_needed or self.record.was_sent:
             return
         self.learn(self.record)
         if self.record.is_listed:
             return
         for _ in range(_MORE_LOOKS):
             try:
-                await self.look_up()
+                listed = await self.look_up()
             except LaunchError as error:
                 if not may_pass(error):
                     return
                 await self.options.sleep(self.retry.look_up_delays[0])
             else:
+                if list_first is not None:
+                    list_first(listed)
                 return
 
     def _note(self) -> None:
