@@ -13,11 +13,11 @@ import attrs
 JSONValue: TypeAlias = "str | int | float | bool | list[JSONValue] | dict[str, JSONValue] | None"
 """Any value of a JSON document."""
 
-_NOTHING: Final[Mapping[str, JSONValue]] = MappingProxyType({})
+_NO_FIELDS: Final[Mapping[str, JSONValue]] = MappingProxyType({})
 
 
 class Unset(enum.Enum):
-    """Type of `UNSET`, for arguments for which None means something else than "not given"."""
+    """Type of `UNSET`, the default of arguments for which None is a meaningful value."""
 
     UNSET = "UNSET"
 
@@ -48,7 +48,7 @@ class OpenEnum(enum.StrEnum):
         return member
 
     def __reduce_ex__(self, proto: object) -> tuple[type[Self], tuple[str]]:  # noqa: ARG002, RUF100
-        # Early releases of Python 3.11 pickle and copy by name, and no class has a member UNKNOWN. So use the value.
+        # Early releases of Python 3.11 pickle and copy members by name, and no class has a member UNKNOWN.
         return type(self), (self.value,)
 
     @property
@@ -64,8 +64,8 @@ LOCAL: Final = MappingProxyType({"local": True})
 """Metadata of a field that the client fills in. The service never sends it."""
 
 
-# Without slots, because the fast reader (`wire.readers`) fills the dictionary of an instance. Without methods for `==`
-# and `repr`, because attrs writes them for each model.
+# `slots=False`, because the functions of `wire.readers` set the `__dict__` of an instance. `eq=False` and `repr=False`,
+# because attrs generates these methods for each model.
 @attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class WireModel:
     """Base of everything that the service sends. Instances are immutable, comparable, hashable and picklable.
@@ -76,7 +76,7 @@ class WireModel:
             absent.
     """
 
-    extra: Mapping[str, JSONValue] = attrs.field(default=_NOTHING, repr=False, hash=False, metadata=LOCAL)
+    extra: Mapping[str, JSONValue] = attrs.field(default=_NO_FIELDS, repr=False, hash=False, metadata=LOCAL)
     nulls: frozenset[str] = attrs.field(default=frozenset(), repr=False, eq=False, metadata=LOCAL)
 
     def __getstate__(self) -> dict[str, object]:
@@ -97,7 +97,7 @@ class IdentifiedModel(WireModel):
 
 @attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class RequestModel:
-    """Base of every request body. UNSET fields are not sent, and None is sent as null."""
+    """Base of every request body. A field that is UNSET is not sent, and None is sent as null."""
 
 
 def camel_case(name: str) -> str:

@@ -13,9 +13,10 @@ class CacheRevalidationUsage(Displayable, WireModel):
     """The usage of the organization's daily quota of cache revalidations (`CacheRevalidationUsage` in `openapi.yaml`).
 
     Attributes:
-        current_cache_revalidations: Revalidations so far.
-        max_cache_revalidations: Revalidations allowed.
-        usage_reset: Time at which counting starts again, unchanged. Whether it is a date or an epoch is not documented.
+        current_cache_revalidations: Number of revalidations since the last reset.
+        max_cache_revalidations: Number of revalidations that are allowed until the next reset.
+        usage_reset: Time at which the count starts again, as the service sends it. The vendor does not document whether
+            the value is a date or a number of seconds since 1970.
     """
 
     current_cache_revalidations: int | None = None
@@ -24,7 +25,7 @@ class CacheRevalidationUsage(Displayable, WireModel):
 
     @property
     def remaining(self) -> int | None:
-        """Revalidations that are left; None if the service does not send both figures."""
+        """Number of revalidations that are left; None if the service does not send both numbers."""
         if self.current_cache_revalidations is None or self.max_cache_revalidations is None:
             return None
         return max(0, self.max_cache_revalidations - self.current_cache_revalidations)

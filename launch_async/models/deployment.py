@@ -22,12 +22,13 @@ class DeploymentStatus(OpenEnum):
     Attributes:
         QUEUED: In flight: the deployment waits for a running deployment of the same environment.
         DEPLOYING: In flight: the deployment is building or publishing.
-        LIVE: Success: the deployment has ended, and visitors of the site get it.
-        DEPLOYED: Success, superseded: the deployment was LIVE until another one replaced it. An older name of ARCHIVED.
-        FAILED: Failure.
-        SKIPPED: Failure: the deployment was queued, and a newer one replaced it.
-        CANCELLED: Failure: a user ended the deployment, or the limit of build hours did.
-        ARCHIVED: Success, superseded: the deployment was LIVE until another one replaced it.
+        LIVE: Success: the deployment has ended, and visitors see it.
+        DEPLOYED: Success, superseded: the deployment was LIVE until another deployment replaced it. An older name of
+            ARCHIVED.
+        FAILED: Failure: the build or its publication failed.
+        SKIPPED: Failure: the deployment was queued, and a newer deployment replaced it.
+        CANCELLED: Failure: a user cancelled the deployment, or the organization reached its limit of build hours.
+        ARCHIVED: Success, superseded: the deployment was LIVE until another deployment replaced it.
     """
 
     QUEUED = "QUEUED"
@@ -41,22 +42,22 @@ class DeploymentStatus(OpenEnum):
 
     @property
     def is_success(self) -> bool:
-        """Whether the deployment succeeded: it is LIVE, or it was LIVE until another one replaced it."""
+        """Whether the deployment succeeded: it is LIVE, or it was LIVE until another deployment replaced it."""
         return self.is_serving or self.is_superseded
 
     @property
     def is_serving(self) -> bool:
-        """Whether visitors of the site get this deployment (LIVE)."""
+        """Whether visitors of the site see this deployment (LIVE)."""
         return self is DeploymentStatus.LIVE
 
     @property
     def is_superseded(self) -> bool:
-        """Whether the deployment was LIVE until another one replaced it (ARCHIVED or DEPLOYED)."""
+        """Whether the deployment was LIVE until another deployment replaced it (ARCHIVED or DEPLOYED)."""
         return self in _SUPERSEDED
 
     @property
     def is_final(self) -> bool:
-        """Whether the deployment has ended, with success or failure, so that a wait for it ends.
+        """Whether the deployment has ended, with success or failure.
 
         A rollback in the console may still make a superseded deployment LIVE again.
         """
@@ -68,14 +69,14 @@ class DeploymentStatus(OpenEnum):
         return not self.is_final
 
 
-_UNSTATED = DeploymentStatus("")
+_NO_STATUS = DeploymentStatus("")
 _SUPERSEDED = frozenset({DeploymentStatus.DEPLOYED, DeploymentStatus.ARCHIVED})
 _FAILURE = frozenset({DeploymentStatus.FAILED, DeploymentStatus.SKIPPED, DeploymentStatus.CANCELLED})
 
 
 @attrs.frozen
 class DeploymentRef:
-    """A reference to one deployment, as plain data, so that another process can continue with it.
+    """A reference to one deployment. Another process can read its JSON and continue with the deployment.
 
     Attributes:
         project_uid: UID of the project.
@@ -93,7 +94,7 @@ class DeploymentRef:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote.
+        """Return the reference from the text that `to_json` returned.
 
         Raises:
             ValueError: The text is not a reference.
@@ -104,15 +105,15 @@ class DeploymentRef:
         uids = [uid for uid in found if isinstance(uid, str)]
         if len(uids) != len(names):
             raise ValueError(
-                f"The text is not a deployment reference: pass a JSON object with the strings {', '.join(names)}, as "
-                "DeploymentRef.to_json() returns it"
+                f"The text is not a deployment reference. Pass the text that DeploymentRef.to_json() returned: a JSON "
+                f"object with the strings {', '.join(names)}."
             )
         return cls(*uids)
 
 
 @attrs.frozen(slots=False, kw_only=True)
 class Deployment(Displayable, IdentifiedModel):
-    """A deployment (`Deployment` in `openapi.yaml`). The service may leave out any field but `uid`.
+    """A deployment (`Deployment` in `openapi.yaml`). The service may leave out any field except `uid`.
 
     Attributes:
         uid: 24 lower-case hex digits.
@@ -135,7 +136,7 @@ class Deployment(Displayable, IdentifiedModel):
             itself uses plain http to this machine.
     """
 
-    status: DeploymentStatus = _UNSTATED
+    status: DeploymentStatus = _NO_STATUS
     deployment_number: int | None = None
     deployment_url: str | None = None
     preview_url: str | None = None
@@ -153,12 +154,12 @@ class Deployment(Displayable, IdentifiedModel):
 
     @property
     def url(self) -> str | None:
-        """Absolute URL of the site; None if the service has not sent one yet."""
+        """Absolute URL of the site; None if the service has not sent a URL yet."""
         if not self.deployment_url or "://" in self.deployment_url:
             return self.deployment_url or None
         return f"{self.scheme}://{self.deployment_url}"
 
     @property
     def ref(self) -> DeploymentRef:
-        """Reference to this deployment, which can be stored."""
+        """Reference to this deployment, which you can store."""
         return DeploymentRef(self.project_uid, self.environment_uid, self.uid)

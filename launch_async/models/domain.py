@@ -11,7 +11,7 @@ from launch_async.models.base import IdentifiedModel, OpenEnum, WireModel
 
 
 class SslMethod(OpenEnum):
-    """Where the certificate of a domain comes from.
+    """Source of the certificate of a domain.
 
     Attributes:
         AUTOMATIC: Launch obtains and renews the certificate.
@@ -41,14 +41,14 @@ class DomainInfo(WireModel):
 class Domain(Displayable, IdentifiedModel):
     """A host name of an environment (`Domain` in `openapi.yaml`).
 
-    The names of the fields with DNS records are not documented. The records are in `extra` and in `domain_info.extra`,
-    unchanged.
+    The service does not document the names of the fields with DNS records. The records are in `extra` and in
+    `domain_info.extra`, unchanged.
 
     Attributes:
         uid: UID of the domain; empty if the service sends none, as in `Environment.domains`.
         url: Host name, usually without a scheme.
         is_custom_domain: Whether the domain belongs to the customer.
-        ssl_method: Where the certificate comes from.
+        ssl_method: Source of the certificate.
         custom_certificate_expires_at: Time at which a custom certificate expires.
         domain_info: State of the domain.
     """

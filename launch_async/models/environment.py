@@ -42,7 +42,7 @@ class PasswordProtection(WireModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class Environment(Displayable, IdentifiedModel):
-    """An environment (`Environment` in `openapi.yaml`). The service may leave out any field but `uid`.
+    """An environment (`Environment` in `openapi.yaml`). The service may leave out any field except `uid`.
 
     Attributes:
         uid: 24 lower-case hex digits.

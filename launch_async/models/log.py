@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LogStage(OpenEnum):
-    """Stage of a build. The service may send other stages, too.
+    """Stage of a build. The service may also send other stages.
 
     Attributes:
         INSTALLING_DEPENDENCIES: Installation of the packages that the site needs.
@@ -32,7 +32,7 @@ class LogLine(Displayable, WireModel):
     """One line of a deployment's build log (`DeploymentLog` in `openapi.yaml`).
 
     Attributes:
-        message: Text of the line; JSON if the service sent something else than a text.
+        message: Text of the line. If the service sent another JSON value, the JSON text of this value.
         stage: Stage of the build.
         timestamp: Time of the line; None if the service sent no timestamp, or an unreadable one. `extra["timestamp"]`
             then contains its text.
@@ -55,7 +55,7 @@ class ServerLogLine(Displayable, WireModel):
     """One line of a server's log (`ServerLog` in `openapi.yaml`).
 
     Attributes:
-        message: Text of the line; JSON if the service sent something else than a text.
+        message: Text of the line. If the service sent another JSON value, the JSON text of this value.
         source: Part of the site that wrote the line.
         timestamp: Time of the line; None if the service sent no timestamp, or an unreadable one. `extra["timestamp"]`
             then contains its text.
@@ -77,14 +77,14 @@ L = TypeVar("L", LogLine, ServerLogLine)
 class Log(Displayable, Sequence[L]):
     """A sequence of log lines, oldest first. Notebooks show it as a log.
 
-    A long log creates its lines when you read them, because a million lines would take a gigabyte.
+    A long log creates the objects of its lines when you read them, because a million objects would need 1 GB of memory.
 
     Args:
         lines: The lines.
     """
 
     def __init__(self, lines: Iterable[L] = ()) -> None:
-        # A sequence is not copied: it may create its lines when they are read.
+        # Do not copy a sequence, because it may create its lines only when they are read.
         self._lines: Sequence[L] = lines if isinstance(lines, Sequence) else tuple(lines)
 
     def __len__(self) -> int:

@@ -19,7 +19,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 @attrs.frozen(slots=False, kw_only=True)
 class Pagination(WireModel):
-    """The service's figures about a page (`Pagination` in `openapi.yaml`).
+    """Position and size of a page (`Pagination` in `openapi.yaml`).
 
     Attributes:
         count: Number of items in the whole listing; None if the service does not send it.

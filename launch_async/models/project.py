@@ -11,7 +11,7 @@ from launch_async.models.base import IdentifiedModel, OpenEnum, WireModel
 
 
 class ProjectType(OpenEnum):
-    """Where a project's source comes from.
+    """Source of the files of a project.
 
     Attributes:
         GITPROVIDER: A Git repository.
@@ -55,8 +55,8 @@ class Repository(WireModel):
 class Project(Displayable, IdentifiedModel):
     """A project (`Project` in `openapi.yaml`).
 
-    The service may leave out any field but `uid`. FILEUPLOAD projects have no `repository`, and a `description` only if
-    it was set.
+    The service may leave out any field except `uid`. FILEUPLOAD projects have no `repository`. They have a
+    `description` only if it was set.
 
     Attributes:
         uid: 24 lower-case hex digits.

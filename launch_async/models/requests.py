@@ -1,4 +1,4 @@
-"""Request bodies, with the names of `openapi.yaml`. This module is loaded by the first write."""
+"""Request bodies, with the names of `openapi.yaml`. The SDK imports this module before the first write."""
 
 from __future__ import annotations
 

@@ -57,10 +57,10 @@ class SignedUploadUrl(WireModel):
         upload_url: URL at the storage service.
         upload_uid: UID of the upload. Pass it as `upload_uid` to create a project, an environment or a deployment.
         method: POST for a form, PUT for the raw bytes; None if the service does not send it.
-        expires_in: Expiry as the service sends it, in seconds or as an epoch. Use `received_at` instead.
+        expires_in: Expiry as the service sends it: seconds, or a time since 1970. Use `received_at` instead.
         fields: Form fields; empty for a raw upload.
         headers: Headers of a raw upload.
-        received_at: Time at which the client received the URL. The ten minutes begin here.
+        received_at: Time at which the client received the URL. The ten minutes begin at this time.
     """
 
     upload_url: str = attrs.field(repr=False, metadata=SECRET)
@@ -79,8 +79,9 @@ class DownloadUrl(WireModel):
     The URL is a secret.
 
     Attributes:
-        url: URL at the storage service. The service's name of this field is not documented; the SDK knows several.
-        expires_in: Expiry as the service sends it, in seconds or as an epoch. Do not calculate with it.
+        url: URL at the storage service. The service does not document the name of this field, so the SDK accepts
+            several names.
+        expires_in: Expiry as the service sends it: seconds, or a time since 1970. Do not calculate with this number.
     """
 
     url: str = attrs.field(repr=False, metadata=SECRET)

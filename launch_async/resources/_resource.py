@@ -283,7 +283,7 @@ def member(operation: Operation, response: Response, document: JSONValue, key: s
         DecodeError: The member is missing.
     """
     if not isinstance(document, dict) or key not in document:
-        raise mismatch(operation, response, [f"$.{key}: required, but it is not there"])
+        raise mismatch(operation, response, [f"$.{key}: the field is required, but missing"])
     return document[key]
 
 

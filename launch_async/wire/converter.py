@@ -1,9 +1,9 @@
 """The cattrs converter: it turns JSON documents into models, and request bodies into JSON.
 
 The converter is strict about types: a string field accepts only a string, and a number field only a number. (Without
-these hooks, cattrs turns null into "None", "false" into True and a string into a list of letters.) The converter is
-tolerant where the service may change (FACTS §4): unknown fields go to `extra`, unknown enum values keep their text, and
-a field that is absent or null gets its default.
+these hooks, cattrs turns null into "None", "false" into True and a string into a list of letters.) The converter
+accepts changes of the service: unknown fields go to `extra`, unknown enum values keep their text, and a field that is
+absent or null gets its default.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def structure_carefully(document: object, kind: type[T]) -> T:
     """Build a model, or a tuple of models, without the fast path.
 
     Raises:
-        Mismatch: The document does not have the model's shape. Every fault is reported, with its path.
+        Mismatch: The document does not have the shape of the model. The error lists all problems, each with its path.
     """
     try:
         return _CONVERTER.structure(document, kind)
     except (_Unexpected, cattrs.BaseValidationError) as error:
         problems = _problems(error)
-    # Raised outside the `except` block, because `error` holds the converter's frames, which hold the document.
+    # Raise outside the `except` block, because `error` refers to frames that contain the document.
     raise Mismatch(problems)
 
 
@@ -68,7 +68,7 @@ def secrets_of(request: RequestModel) -> tuple[str, ...]:
         if field.metadata.get("secret") and isinstance(value, str):
             found.append(value)
             if value.startswith("-----BEGIN"):
-                # A private key. An answer that repeats the key may break its lines at other places.
+                # A private key. A response that repeats the key may have other line breaks.
                 found.extend(line for line in value.splitlines() if not line.startswith("-----"))
         for nested in cast("tuple[object, ...]", value if isinstance(value, tuple) else (value,)):
             if isinstance(nested, RequestModel):
@@ -77,7 +77,7 @@ def secrets_of(request: RequestModel) -> tuple[str, ...]:
 
 
 class _Unexpected(ValueError):
-    """A value has the wrong type or format for its field. The text never repeats the value."""
+    """A value has the wrong type or format for its field. The text does not contain the value."""
 
 
 def _refuse(expected: str, value: object) -> NoReturn:
@@ -85,17 +85,17 @@ def _refuse(expected: str, value: object) -> NoReturn:
 
 
 def _problems(error: Exception) -> list[str]:
-    """Return every fault of a document as `.path.to.field: problem`, with the JSON names in the path."""
-    described = [text.rpartition(" @ ") for text in cattrs.transform_error(error, "", _words)]
-    return [f"{camel_case(path)}: {words}" for words, _, path in described]
+    """Return all problems of a document as `.path.to.field: problem`, with the JSON names in the path."""
+    described = [text.rpartition(" @ ") for text in cattrs.transform_error(error, "", _problem)]
+    return [f"{camel_case(path)}: {problem}" for problem, _, path in described]
 
 
-def _words(error: BaseException, _: object) -> str:
-    return "required, but it is not there" if isinstance(error, KeyError) else str(error)
+def _problem(error: BaseException, _: object) -> str:
+    return "the field is required, but missing" if isinstance(error, KeyError) else str(error)
 
 
 def _only(expected: str, *kinds: type) -> _Hook:
-    """Return the hook of values that need no conversion after the JSON parser."""
+    """Return the hook of values that the JSON parser has already converted."""
 
     def structure_value(value: object, _: object) -> object:
         if value.__class__ not in kinds:
@@ -124,7 +124,7 @@ def _moment(value: object, _: object) -> datetime:
 
 
 def _log_moment(value: object, _: object) -> datetime | None:
-    """Read the time stamp of a log line, which has one of two forms (FACTS §7); None if it is invalid."""
+    """Return the time of a log line, which is ISO 8601 or milliseconds since 1970; None if it is invalid."""
     try:
         return _moment(value, datetime) if isinstance(value, str) else parse_epoch_ms(_number(value, float))
     except ValueError:
@@ -191,13 +191,13 @@ def _model_hook(kind: type[WireModel], converter: cattrs.Converter, **hooks: _Ho
 def _null_hook(default: object, hook: _Hook) -> _Hook:
     """Return the hook of a field that may be null. The field then gets its default, if it has one."""
     if default is None:
-        return hook  # this is the hook of an optional type, which accepts null
+        return hook  # The hook of an optional type accepts null.
 
     def structure_field(value: object, kind: object) -> object:
         if value is not None:
             return hook(value, kind)
         if default is attrs.NOTHING:
-            raise _Unexpected("required, but it is null")
+            raise _Unexpected("the field is required, but null")
         return default
 
     return structure_field
@@ -215,20 +215,20 @@ def _log_line_hook(kind: type[WireModel], converter: cattrs.Converter) -> _Hook:
 
     def structure_line(document: object, _: object) -> LogLine | ServerLogLine:
         members = cast("dict[str, JSONValue]", document if isinstance(document, dict) else {"message": document})
-        odd: dict[str, JSONValue] = {}
+        unconverted: dict[str, JSONValue] = {}
         for name, (hook, annotation) in readers.items():
             value = members.get(name)
             if value is None:
                 continue
             try:
-                is_odd = hook(value, annotation) is None
+                is_unreadable = hook(value, annotation) is None
             except ValueError:
-                is_odd = True
-            if is_odd or (name == "message" and not isinstance(value, str)):
-                odd[name] = value
-        unreadable = odd.keys() - {"message"}
+                is_unreadable = True
+            if is_unreadable or (name == "message" and not isinstance(value, str)):
+                unconverted[name] = value
+        unreadable = unconverted.keys() - {"message"}
         line: LogLine | ServerLogLine = read({key: members[key] for key in members if key not in unreadable}, kind)
-        return attrs.evolve(line, extra=MappingProxyType({**line.extra, **odd})) if odd else line
+        return attrs.evolve(line, extra=MappingProxyType({**line.extra, **unconverted})) if unconverted else line
 
     return structure_line
 

@@ -1,6 +1,6 @@
 """Build models from parsed JSON documents: with the fast readers, or with the converter if a reader refuses.
 
-The converter is imported only when it is needed, so ordinary answers are read without cattrs.
+The SDK imports the converter only when it needs it, so it reads most responses without cattrs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def structure(document: object, kind: type[T]) -> T:
     """Build a model from a parsed JSON document.
 
     Raises:
-        Mismatch: The document does not have the model's shape.
+        Mismatch: The document does not have the shape of the model.
     """
     if issubclass(kind, WireModel):
         try:
@@ -36,7 +36,7 @@ def structure_list(documents: list[JSONValue], kind: type[T]) -> tuple[T, ...]:
     """Build one model from each parsed JSON document.
 
     Raises:
-        Mismatch: At least one document does not have the model's shape.
+        Mismatch: At least one document does not have the shape of the model.
     """
     read = reader_of(kind)  # type: ignore[arg-type]  # mypy: "not hashable"
     try:

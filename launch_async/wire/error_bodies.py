@@ -1,8 +1,8 @@
-"""Turn every error answer into an `APIError`: the envelopes A to F of FACTS §9, and any other body.
+"""Convert every error response to an `APIError`, also if its body has an unknown format.
 
 The service, its gateways and its storage use different formats: `errors` as a list of entries with codes, as an object
 keyed by field, or both; `error_message` with `error_code`; OAuth's `error`; XML or HTML; an empty body. The functions
-in this module never raise. An answer with an unreadable body still gives an error with its status.
+in this module never raise. They also return an error, with the status, for a response with an unreadable body.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Envelope:
         message: The messages of the service, joined; empty if there are none.
         codes: The error codes as text, in the order of the body.
         field_errors: The errors of single fields.
-        is_xml: Whether the body is an XML ``<Error>``, which the Launch API itself never sends (FACTS §1).
+        is_xml: Whether the body is an XML ``<Error>``, which the Launch API itself never sends.
     """
 
     message: str = ""
@@ -89,9 +89,9 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 def _forms(value: str) -> set[str]:
     """Return the forms that a value has in JSON, URLs, HTML and plain text."""
-    ascii_only, as_it_is = json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
-    escaped = {ascii_only, as_it_is, ascii_only.replace("/", "\\/"), as_it_is.replace("/", "\\/")}
-    # If an answer quotes the JSON of the request in a JSON string, the value is escaped twice.
+    ascii_only, with_unicode = json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
+    escaped = {ascii_only, with_unicode, ascii_only.replace("/", "\\/"), with_unicode.replace("/", "\\/")}
+    # If a response quotes the JSON of the request in a JSON string, the value is escaped twice.
     twice = {json.dumps(text, ensure_ascii=plain)[1:-1] for text in escaped for plain in (True, False)}
     in_urls = {
         quote(value, errors="replace"),
@@ -106,9 +106,9 @@ def read_envelope(body: bytes, secrets: Iterable[str] = ()) -> Envelope:
     """Read an error body of any shape.
 
     Args:
-        body: Body of the answer.
-        secrets: Values to redact in a body that is not JSON. They are redacted before the markup is removed, because
-            removing markup could change them.
+        body: Body of the response.
+        secrets: Values to redact in a body that is not JSON. The function redacts them before it removes the markup,
+            because the removal could change the values.
     """
     try:
         document = load_json(body)
@@ -150,7 +150,7 @@ def _from_entries(entries: list[object] | object) -> Envelope:
 
 
 def _read_entry(entry: Mapping[str, object], messages: list[str], codes: list[str], fields: list[FieldError]) -> None:
-    """Read one entry: `{code, message}` (A, C), or `{field: {code, message}}` for any number of fields (B)."""
+    """Read one entry: `{code, message}`, or `{field: {code, message}}` for any number of fields."""
     code, message = _code(entry.get("code")), entry.get("message")
     if code:
         codes.append(code)
@@ -164,13 +164,13 @@ def _read_entry(entry: Mapping[str, object], messages: list[str], codes: list[st
         has_words = fault.__class__ is str or (fault.__class__ is list and message is None)
         if not _holds_objects(fault) and (is_coded or not has_words):
             continue
-        for one in _faults(field, fault):
+        for one in _field_errors(field, fault):
             fields.append(one)
             codes.extend([one.code] if one.code else [])
             messages.append(f"{one.field}: {one.message or one.code or 'refused'}")
 
 
-def _faults(field: str, fault: object, depth: int = 0) -> list[FieldError]:
+def _field_errors(field: str, fault: object, depth: int = 0) -> list[FieldError]:
     """Return the errors of a field. Its entry is text, `{code, message}`, a list of these, or an object of fields."""
     if isinstance(fault, str):
         return [FieldError(field, "", fault)]
@@ -178,14 +178,16 @@ def _faults(field: str, fault: object, depth: int = 0) -> list[FieldError]:
         parts = cast("list[object]", fault)
         if not _holds_objects(parts):
             return [FieldError(field, "", _text(parts))]
-        return [found for part in parts for found in _faults(field, part, depth + 1) if not isinstance(part, list)]
+        return [
+            found for part in parts for found in _field_errors(field, part, depth + 1) if not isinstance(part, list)
+        ]
     if not isinstance(fault, dict):
         return []
     details = cast("dict[str, object]", fault)
     nested = {name: part for name, part in details.items() if _holds_objects(part)}
     if not nested or depth >= _MAX_DEPTH or "code" in details or "message" in details:
         return [FieldError(field, _code(details.get("code")), _text(details.get("message")))]
-    return [found for name, part in nested.items() for found in _faults(f"{field}.{name}", part, depth + 1)]
+    return [found for name, part in nested.items() for found in _field_errors(f"{field}.{name}", part, depth + 1)]
 
 
 def _holds_objects(value: object) -> bool:
@@ -215,13 +217,13 @@ def error_from_answer(
     retry_after: float | None = None,
     region_hint: str = "",
 ) -> APIError:
-    """Return the error for an answer.
+    """Return the error for a response.
 
     Args:
         status: HTTP status, 400 or more.
-        body: Body of the answer.
+        body: Body of the response.
         operation: Name of the operation.
-        secrets: Secret values of the request, which no text may repeat.
+        secrets: Secret values of the request, which no text of the error may contain.
         request_id: Id of the request.
         retry_after: Seconds that the service asked to wait.
         region_hint: Sentence about the region, for the advice if the service refuses the token.
@@ -231,9 +233,9 @@ def error_from_answer(
     kind = _kind(status, envelope)
     message = (
         " ".join(redact(envelope.message, known_secrets).split())[:_MAX_TEXT_LENGTH]
-        or f"the service answered {status} without saying why"
+        or f"The service answered with status {status} and sent no error message"
     )
-    # Codes and field names are the service's own words. Redacting a short secret, such as `1`, would garble them.
+    # Codes and field names do not contain short secrets. Redacting a secret such as `1` would make them unreadable.
     long_secrets = [value for value in known_secrets if len(value) >= _MIN_SECRET_LENGTH]
     error = kind(
         f"{message.rstrip('.')}. {advice}" if (advice := _advice(kind, operation, envelope, region_hint)) else message,
@@ -267,7 +269,7 @@ def _kind(status: int, envelope: Envelope) -> type[APIError]:
 
 
 def _is_invalid_token(envelope: Envelope) -> bool:
-    # The status does not count: gateways have used several for an invalid token (FACTS §9, retry policy).
+    # The status does not count, because gateways use several statuses for an invalid token (FACTS §9, retry policy).
     words = envelope.message.lower()
     return _INVALID_TOKEN in envelope.codes or (
         "access token" in words and any(state in words for state in ("invalid", "expired", "revoked"))
@@ -278,15 +280,15 @@ def _advice(kind: type[APIError], operation: str, envelope: Envelope, region_hin
     if kind is InvalidTokenError:
         return f"Renew the token, or check the region: {region_hint}" if region_hint else "Renew the token"
     if envelope.is_xml and region_hint and not issubclass(kind, ServerError):
-        return f"This answer does not come from the Launch API. Check the region: {region_hint}"
+        return f"This response does not come from the Launch API. Check the region: {region_hint}"
     if kind is GitProviderError:
-        return "Reconnect the Git account in the console; your own credentials are fine"
+        return "Reconnect the Git account in the console. Your own credentials are valid"
     if kind is UnauthorizedError:
         return "Check the token, the organization UID and the region"
     if kind is RateLimitError:
-        return "Other programs share the organization's budget; try again later"
+        return "Other programs share the rate limit of the organization. Try again later"
     if kind is NotFoundError:
-        return "Check the UIDs, and that they belong to this client's organization and region"
+        return "Check that the UIDs are correct, and belong to the organization and the region of this client"
     if any(code.endswith("LIMIT_REACHED") for code in envelope.codes):
         return "Delete objects that you do not need, or ask Contentstack for a larger plan"
     if kind is ConflictError:
@@ -297,6 +299,6 @@ def _advice(kind: type[APIError], operation: str, envelope: Envelope, region_hin
     if kind is ForbiddenError:
         return (
             "Check that the token has access to the organization, and that its scopes and its kind allow this "
-            "operation. Creation from Git needs a user's token: an app (M2M) token cannot do it"
+            "operation. Creation from Git needs a user's token, because an app (M2M) token cannot reach the Git account"
         )
     return ""

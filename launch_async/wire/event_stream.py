@@ -36,7 +36,7 @@ class ServerSentEvent:
 
 
 class EventDecoder:
-    """Decoder of one stream. Feed it the bytes in pieces; it returns the events that are complete.
+    """Decoder of one stream. Pass the bytes to `feed` in pieces. It returns the events that are complete.
 
     Args:
         last_id: The latest id of the previous stream, if this stream continues it.
@@ -47,7 +47,7 @@ class EventDecoder:
         self.last_id: str = last_id
         self._most_bytes = most_bytes
         self._head: bytes | None = b""
-        """Bytes that may begin a byte order mark; None after the first bytes are read."""
+        """First bytes, which may begin a byte order mark; None after the decoder has read them."""
         self._pieces: list[bytes] = []
         self._line_size = 0
         self._data_size = 0

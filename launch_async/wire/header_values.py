@@ -1,4 +1,4 @@
-"""Read numbers and dates in the headers of an answer. Invalid values give None, never an error."""
+"""Read numbers and dates in the headers of a response. Invalid values give None, never an error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def parse_retry_after(value: str | None, *, date: str | None = None) -> float | 
 
     Args:
         value: Text of the header.
-        date: Date header of the same answer. A date in `value` is compared with it, because the server's clock may
+        date: Date header of the same response. A date in `value` is compared with it, because the server's clock may
             differ from the local clock.
     """
     if value is None:
@@ -42,7 +42,7 @@ def parse_reset(value: str | None, *, date: str | None = None) -> float | None:
 
     Args:
         value: Text of the header: seconds until the reset, or the time of the reset in seconds since 1970.
-        date: Date header of the same answer, which is the current time if `value` is a time since 1970.
+        date: Date header of the same response: the current time of the server, if `value` is a time since 1970.
     """
     seconds = parse_number(value)
     if seconds is not None and seconds > _EPOCH_FROM_S:
@@ -51,7 +51,7 @@ def parse_reset(value: str | None, *, date: str | None = None) -> float | None:
 
 
 def parse_number(value: str | None) -> float | None:
-    """Read a header as a number; None if it is not a finite number."""
+    """Return the number in a header; None if the header is not a finite number."""
     try:
         number = float(value or "")
     except ValueError:

@@ -19,14 +19,14 @@ else:
 
 __all__ = ["dump_json", "load_json"]
 
-_HALF_CHARACTER: Final = "[\ud800-\udfff]"
+_SURROGATE: Final = "[\ud800-\udfff]"
 
 
 def load_json(body: bytes) -> JSONValue:
     r"""Parse a JSON document, with orjson if it is installed.
 
-    A lone surrogate becomes U+FFFD, because no file and no terminal accepts it. JavaScript writes a lone surrogate, for
-    example `\ud83d`, if it cuts an emoji in two.
+    A lone surrogate, for example `\ud83d`, becomes U+FFFD, because files and terminals do not accept a lone surrogate.
+    JavaScript writes a lone surrogate if it cuts an emoji in two.
 
     Raises:
         ValueError: The text is not JSON, or is nested too deeply.
@@ -38,9 +38,9 @@ def load_json(body: bytes) -> JSONValue:
             pass  # orjson refuses lone surrogates and a byte order mark; the standard library accepts both.
     try:
         document = cast("JSONValue", json.loads(body))
-        # For 40 KB, the search for one byte takes 0.5 microseconds, and the search for both words 60 microseconds.
+        # The backslash is searched first, because that takes 0.5 µs for 40 KB. The other searches together take 60 µs.
         if b"\\" in body and (b"\\ud" in body or b"\\uD" in body):
-            return _without_half_characters(document)
+            return _without_surrogates(document)
         return document
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -56,19 +56,19 @@ def dump_json(document: JSONValue) -> bytes:
         return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
         problem = f"cannot be written as JSON ({type(error).__name__})"
-    # The error above and the local variables may hold a secret. Raise outside the `except` block, without the document.
+    # Raise outside the `except` block and without the document, because both may contain a secret.
     del document
     raise InvalidArgumentError("json", problem)
 
 
-def _without_half_characters(document: JSONValue) -> JSONValue:
+def _without_surrogates(document: JSONValue) -> JSONValue:
     if isinstance(document, str):
-        return re.sub(_HALF_CHARACTER, "\N{REPLACEMENT CHARACTER}", document)
+        return re.sub(_SURROGATE, "\N{REPLACEMENT CHARACTER}", document)
     if isinstance(document, list):
-        return [_without_half_characters(item) for item in document]
+        return [_without_surrogates(item) for item in document]
     if isinstance(document, dict):
         return {
-            re.sub(_HALF_CHARACTER, "\N{REPLACEMENT CHARACTER}", name): _without_half_characters(value)
+            re.sub(_SURROGATE, "\N{REPLACEMENT CHARACTER}", name): _without_surrogates(value)
             for name, value in document.items()
         }
     return document

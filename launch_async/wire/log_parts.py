@@ -1,8 +1,8 @@
 """`LogParts`: read a log of any length while it arrives, and keep it as JSON text.
 
-A log of 200 MB has more than a million lines. As objects, these lines would take a gigabyte, and parsing all of them in
-one step would block the event loop for seconds. `LogParts` therefore cuts the JSON text between lines as it arrives.
-`StoredLines` builds the object of a line when the program reads that line.
+A log of 200 MB has more than a million lines. The objects of these lines would need 1 GB of memory, and parsing all
+lines in one step would block the event loop for seconds. `LogParts` therefore cuts the JSON text between lines as it
+arrives. `StoredLines` builds the object of a line when the program reads that line.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from launch_async.wire.readers import Mismatch
 __all__ = ["LogParts", "StoredLines"]
 
 L = TypeVar("L", LogLine, ServerLogLine)
-_SLICE: Final = 64 * 1024
-_KEPT: Final = 16
-_LONGEST: Final = 16 * 1024 * 1024
-"""Maximum length of one log line, or of any other value in the answer, in characters."""
+_SLICE_BYTES: Final = 64 * 1024
+_MOST_BUILT_PIECES: Final = 16
+_LONGEST_VALUE: Final = 16 * 1024 * 1024
+"""Maximum length of one log line, or of any other value in the response, in characters."""
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _DECODER: Final = json.JSONDecoder()
 
 
 class StoredLines(Sequence[L], Generic[L]):
-    """The lines of a log. Lines are built on access; the lines of the latest pieces stay in memory.
+    """The lines of a log. Their objects are built on access. The objects of the latest pieces stay in memory.
 
     Args:
         kind: Class of a line.
@@ -71,19 +71,19 @@ class StoredLines(Sequence[L], Generic[L]):
         if (made := self._made.get(number)) is None:
             entries = cast("list[JSONValue]", load_json(self._pieces[number]))
             made = [structure(entry, self._kind) for entry in entries if entry is not None]
-            # The dictionary is replaced, not changed, because another thread may read it at the same time.
-            kept = list(self._made.items())[1 - _KEPT :]
+            # Replace the dictionary instead of changing it, because another thread may read it at the same time.
+            kept = list(self._made.items())[1 - _MOST_BUILT_PIECES :]
             self._made = {**dict(kept), number: made}
         return made
 
 
 class LogParts(Generic[L]):
-    """Incremental reader of an answer with log lines.
+    """Incremental reader of a response with log lines.
 
     Args:
         kind: Class of a line.
         keys: Possible names of the member that contains the lines, the preferred name first.
-        bare: Whether the answer may be the list of lines, without an object around it.
+        bare: Whether the response may be the list of lines, without an object around it.
     """
 
     def __init__(self, kind: type[L], keys: Sequence[str], *, bare: bool = False) -> None:
@@ -100,19 +100,19 @@ class LogParts(Generic[L]):
         self._at_end = False
 
     def feed(self, part: bytes) -> None:
-        """Read the next part of the answer.
+        """Read the next part of the response.
 
         Raises:
-            Mismatch: The answer is not JSON, or does not have the expected shape.
+            Mismatch: The response is not JSON, or does not have the expected shape.
         """
-        for start in range(0, len(part), _SLICE):
-            self._take(part[start : start + _SLICE])
+        for start in range(0, len(part), _SLICE_BYTES):
+            self._take(part[start : start + _SLICE_BYTES])
 
     def lines(self) -> StoredLines[L]:
-        """Return the lines, after the last part was read.
+        """Return the lines. Call this after the last part.
 
         Raises:
-            Mismatch: The answer is not complete, or has no lines.
+            Mismatch: The response is not complete, or has no lines.
         """
         self._at_end = True
         self._take(b"", final=True)
@@ -129,7 +129,7 @@ class LogParts(Generic[L]):
         except UnicodeDecodeError:
             raise Mismatch(["$: the body is not JSON"]) from None
         self._new_size += len(self._new[-1])
-        # An incomplete value is parsed again only when the text has doubled, so the total time stays linear.
+        # Parse an incomplete value again only when the text has doubled, so that the total time is linear.
         if self._new_size < len(self._text) and not final:
             return
         self._text = "".join((self._text, *self._new))
@@ -138,8 +138,8 @@ class LogParts(Generic[L]):
         while (after := self._state(position)) is not None:
             position = after
         self._text = self._text[position:]
-        if len(self._text) > _LONGEST:
-            raise Mismatch([f"$: a log line of more than {_LONGEST:,} characters"])
+        if len(self._text) > _LONGEST_VALUE:
+            raise Mismatch([f"$: a log line has more than {_LONGEST_VALUE:,} characters"])
 
     # Each state reads the complete values from a position on, and returns the next position; None if it read nothing.
 

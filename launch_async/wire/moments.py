@@ -1,8 +1,8 @@
 """Read and write times in the formats of the service.
 
 Documents contain ISO 8601, headers contain RFC 9110 dates, and some logs contain milliseconds since 1970. A time
-without a time zone is UTC, because the service always uses UTC (FACTS §4). The functions return aware datetimes that
-can be converted to UTC: a time that is after the year 9999 in UTC becomes `datetime.max`.
+without a time zone is in UTC, because the service always uses UTC. The functions return aware datetimes that can be
+converted to UTC: a time that is after the year 9999 in UTC becomes `datetime.max`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def parse_epoch_ms(milliseconds: float) -> datetime:
 
 
 def parse_http_date(text: str | None) -> datetime | None:
-    """Read a header as a date; None if it is not a date."""
+    """Return the date in a header; None if the header is not a date."""
     try:
         moment = parsedate_to_datetime((text or "").strip())
     except (ValueError, OverflowError):

@@ -13,7 +13,7 @@ from launch_async.models.base import Unset
 
 __all__ = ["Secret", "hidden", "hidden_json", "kind_of"]
 
-_DEEPEST: Final = 100
+_MOST_LEVELS: Final = 100
 
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ N = TypeVar("N", None, Unset)
 
 
 class Secret(str):
-    """A string whose `repr` does not show it."""
+    """A string whose `repr` does not show its text."""
 
     __slots__ = ()
 
@@ -30,7 +30,7 @@ class Secret(str):
 
 
 class _SecretBytes(bytes):
-    """Bytes whose `repr` does not show them, for a secret that was passed as bytes instead of text."""
+    """Bytes whose `repr` does not show their content, for a secret that was passed as bytes instead of text."""
 
     __slots__ = ()
 
@@ -64,9 +64,9 @@ def hidden_json(document: T, depth: int = 0) -> T:
         return cast("T", Secret(document))
     if isinstance(document, bytes):
         return cast("T", _SecretBytes(document))
-    if depth < _DEEPEST and isinstance(document, list | tuple):
+    if depth < _MOST_LEVELS and isinstance(document, list | tuple):
         return cast("T", [hidden_json(item, depth + 1) for item in cast("list[object]", document)])
-    if depth < _DEEPEST and isinstance(document, dict):
+    if depth < _MOST_LEVELS and isinstance(document, dict):
         members = cast("dict[object, object]", document)
         return cast("T", {name: hidden_json(value, depth + 1) for name, value in members.items()})
     return document

@@ -1006,8 +1006,8 @@ async def test_the_repr_of_a_request_and_a_response_hides_headers_and_bodies() -
         (Response(200), r"\$: the body is empty"),
         (Response(200, body=b"  "), r"\$: the body is empty"),
         (Response(200, body=b"<html>login</html>"), r"\$: the body is not JSON"),
-        (answer(200, {}), r"\$\.project: required, but it is not there"),
-        (answer(200, [1]), r"\$\.project: required, but it is not there"),
+        (answer(200, {}), r"\$\.project: the field is required, but missing"),
+        (answer(200, [1]), r"\$\.project: the field is required, but missing"),
         (answer(200, {"project": None}), r"\$\.project: expected an object, got null"),
         (answer(200, {"project": {"uid": 7}}), r"\$\.project\.uid: expected a string, got a number"),
     ],
@@ -1053,7 +1053,7 @@ async def test_an_error_shows_the_first_five_faults_and_stores_all() -> None:
     async with client_on(FakeTransport(answer(200, document))) as launch:
         with pytest.raises(DecodeError) as caught:
             await launch.environments.list(PROJECT).page()
-        assert caught.value.problems == ("$.environments: required, but it is not there",)
+        assert caught.value.problems == ("$.environments: the field is required, but missing",)
         with pytest.raises(DecodeError) as caught:
             await launch.projects.list().page()
 

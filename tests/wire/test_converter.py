@@ -320,15 +320,15 @@ def test_every_fault_is_reported_with_its_path() -> None:
 
     assert sorted(caught.value.problems) == [
         ".domains[0].domainInfo.status: expected a string, got a number",
-        ".environmentVariables[1].key: required, but it is not there",
+        ".environmentVariables[1].key: the field is required, but missing",
         ".environmentVariables[2]: expected an object, got a string",
         ".name: expected a string, got a number",
-        ".uid: required, but it is not there",
+        ".uid: the field is required, but missing",
     ]
 
 
 def test_a_required_null_is_reported_differently_from_an_absent_field() -> None:
-    with pytest.raises(Mismatch, match=r"^\.uid: required, but it is null$"):
+    with pytest.raises(Mismatch, match=r"^\.uid: the field is required, but null$"):
         structure({"uid": None}, Project)
 
 

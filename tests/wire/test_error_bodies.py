@@ -81,8 +81,8 @@ def test_a_coded_error_shows_its_message_and_its_code() -> None:
     assert type(error) is NotFoundError
     assert error.codes == ("launch.PROJECT.NOT_FOUND",)
     assert str(error) == (
-        "Project not found. Check the UIDs, and that they belong to this client's organization and region "
-        "[operation getProject; status 404; code launch.PROJECT.NOT_FOUND]"
+        "Project not found. Check that the UIDs are correct, and belong to the organization and the region of this "
+        "client [operation getProject; status 404; code launch.PROJECT.NOT_FOUND]"
     )
 
 
@@ -363,7 +363,7 @@ def test_a_field_may_be_given_as_bare_text() -> None:
     [b"", b"   ", b"null", b"7", b"true", b"[]", b"{}", b'""', b'{"errors":[],"status":429}', b'{"errors":null}'],
 )
 def test_an_answer_without_a_message_shows_its_status(body: bytes) -> None:
-    assert error_of(418, body).message == "the service answered 418 without saying why"
+    assert error_of(418, body).message == "The service answered with status 418 and sent no error message"
 
 
 def test_a_status_in_the_body_does_not_matter() -> None:
@@ -403,15 +403,15 @@ def test_an_unreachable_git_account_is_no_problem_of_the_credentials() -> None:
     )
 
     assert type(error) is GitProviderError
-    assert "Reconnect the Git account in the console; your own credentials are fine" in str(error)
+    assert "Reconnect the Git account in the console. Your own credentials are valid" in str(error)
 
 
 @pytest.mark.parametrize(
     ("status", "code", "advice"),
     [
-        (403, "launch.FORBIDDEN_RESOURCE", "Creation from Git needs a user's token: an app (M2M) token"),
+        (403, "launch.FORBIDDEN_RESOURCE", "Creation from Git needs a user's token, because an app (M2M) token"),
         (403, "Forbidden", "Check that the token has access to the organization"),
-        (429, "launch.TOO_MANY_REQUESTS", "Other programs share the organization's budget"),
+        (429, "launch.TOO_MANY_REQUESTS", "Other programs share the rate limit of the organization"),
         (400, "launch.PROJECT.LIMIT_REACHED", "ask Contentstack for a larger plan"),
     ],
 )
