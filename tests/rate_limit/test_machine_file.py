@@ -23,7 +23,7 @@ from launch_async.rate_limit.machine import store
 from launch_async.rate_limit.machine.folder import budget_path
 from launch_async.rate_limit.machine.layout import pack, unpack
 from launch_async.rate_limit.machine.limiter import MachineRateLimiter
-from launch_async.rate_limit.shared.messages import Grant
+from launch_async.rate_limit.shared.messages import Ask, Grant
 from launch_async.rate_limit.shared.report_buffer import ReportBuffer
 from launch_async.rate_limit.shared.state import BudgetState, Reservation, SlotOut
 from launch_async.rate_limit.types import Answer, RateLimit
@@ -213,6 +213,39 @@ def test_a_request_costs_one_exchange_with_the_file(requests, callers, monkeypat
 
     # One call per request, and some at the start, at the end and for answers that are due.
     assert 30 <= len(exchanges) <= 40
+
+
+@pytest.mark.parametrize("order", ["aabbab", "abbbaa"])
+def test_stores_that_write_in_turn_see_what_the_other_has_given(order):
+    opened = {name: store.FileStore(file()) for name in "ab"}
+
+    def ask(name):
+        reply = opened[name].exchange_now(
+            Ask(
+                worker=f"{ord(name):010x}",
+                waiting=(1, 0, 0),
+                reserve=None,
+                poll_interval=0.0,
+                lead=0.0,
+                late=0.05,
+                requests=5,
+                per=10.0,
+            )
+        )
+        return [number for number, _, _ in reply.granted]
+
+    given = [number for name in order for number in ask(name)]
+
+    assert len(given) == len(set(given)) == 5
+
+
+def test_a_process_that_is_alone_unpacks_the_file_once(monkeypatch):
+    unpacked = []
+    monkeypatch.setattr(store, "unpack", lambda content: unpacked.append(1) or unpack(content))
+
+    asyncio.run(burst(limiter(RateLimit(20)), 20))
+
+    assert len(unpacked) <= 3  # once per request would be 20; the others check whether the file can be removed
 
 
 async def send_in_turn(budget, requests):

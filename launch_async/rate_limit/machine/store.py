@@ -46,6 +46,8 @@ class FileStore:
     """
 
     _file: int = -1
+    _known: tuple[bytes, BudgetState] | None = None
+    """The content that this process wrote last, and its state. It is not unpacked again if no other process wrote."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -73,9 +75,11 @@ class FileStore:
                 return None
             try:
                 now = time.monotonic()
-                state = _read(self._file, ask, now)
+                state = self._read(ask, now)
                 reply = state.exchange(ask, now)
-                _write(self._file, state)
+                content = pack(state)
+                _write(self._file, content)
+                self._known = content, state
             finally:
                 unlock(self._file)
         except OSError as error:
@@ -106,6 +110,19 @@ class FileStore:
             self._open()
         return False
 
+    def _read(self, ask: Ask, now: float) -> BudgetState:
+        """Return the state of the locked file, or a new state if the file is empty or cannot be read."""
+        content = _content(self._file)
+        known, self._known = self._known, None
+        if known is not None and content.startswith(known[0]):
+            return known[1]
+        state = unpack(content)
+        if state is None:
+            state = BudgetState.begin(now)
+            if content:
+                state.spend(ask.requests, ask.per, now)
+        return state
+
     def _open(self) -> None:
         try:
             make_folder(self._path.parent)
@@ -127,17 +144,6 @@ def sweep(folder: Path) -> None:
                     os.close(file)
 
 
-def _read(file: int, ask: Ask, now: float) -> BudgetState:
-    """Return the state of a locked file, or a new state if the file is empty or cannot be read."""
-    content = _content(file)
-    state = unpack(content)
-    if state is None:
-        state = BudgetState.begin(now)
-        if content:
-            state.spend(ask.requests, ask.per, now)
-    return state
-
-
 def _content(file: int) -> bytes:
     os.lseek(file, 0, os.SEEK_SET)
     content = os.read(file, _FIRST_READ_BYTES)
@@ -145,8 +151,7 @@ def _content(file: int) -> bytes:
     return content + os.read(file, min(more, _MAX_BYTES)) if more > 0 else content
 
 
-def _write(file: int, state: BudgetState) -> None:
-    content = pack(state)
+def _write(file: int, content: bytes) -> None:
     os.lseek(file, 0, os.SEEK_SET)
     if os.write(file, content) != len(content):
         raise OSError("the disk is full")
