@@ -10,7 +10,7 @@ import enum
 import math
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 
@@ -18,6 +18,7 @@ from launch_async._views import Displayable
 from launch_async.errors import DeadlineExceeded, InvalidArgumentError
 
 __all__ = [
+    "PRIORITIES",
     "Answer",
     "LimiterStatus",
     "Operation",
@@ -68,6 +69,10 @@ class Priority(enum.IntEnum):
     """A write of a running operation, such as the next target of a fleet."""
     POLL = 2
     """A poll of a running deployment or of a log."""
+
+
+PRIORITIES: Final = tuple(Priority)
+"""All priorities. To iterate over a tuple is faster than over the class, and the limiters do so for each request."""
 
 
 class Operation(Protocol):

@@ -54,6 +54,7 @@ class SharedBudget:
         self._reset_in_child()
         now, rate_limit = current_time(), self._config.rate_limit
         with self._lock:
+            self._forget_closed_loops()
             workers = list(self._workers.values())
             sent, refused = self._sent, self._refused
         capacity = min([worker.capacity for worker in workers], default=rate_limit.requests)
@@ -81,13 +82,18 @@ class SharedBudget:
 
     def _worker(self, loop: asyncio.AbstractEventLoop) -> Worker:
         self._reset_in_child()
+        if (worker := self._workers.get(loop)) is not None:
+            return worker
         with self._lock:
-            for known in [known for known in self._workers if known.is_closed()]:
-                gone = self._workers.pop(known)
-                self._sent, self._refused = self._sent + gone.sent, self._refused + gone.refused
-            if loop not in self._workers:
-                self._workers[loop] = Worker(self._config, loop)
-            return self._workers[loop]
+            self._forget_closed_loops()
+            worker = self._workers[loop] = Worker(self._config, loop)
+            return worker
+
+    def _forget_closed_loops(self) -> None:
+        """Remove the workers of closed loops, and keep their counts. The caller holds the lock."""
+        for closed in [loop for loop in self._workers if loop.is_closed()]:
+            gone = self._workers.pop(closed)
+            self._sent, self._refused = self._sent + gone.sent, self._refused + gone.refused
 
 
 def _poll_rate(rate_limit: RateLimit) -> float:

@@ -19,7 +19,7 @@ __all__ = ["ReportBatch", "ReportBuffer"]
 
 _LONGEST_TRIP_S: Final = 5.0
 _TRIPS: Final = 100
-_NEEDED_AFTER_PERIODS: Final = 0.8
+_DUE_AFTER_PERIODS: Final = 0.8
 """Periods after the time of a slot, when other processes may soon need the slot again."""
 
 
@@ -81,7 +81,7 @@ class ReportBuffer:
         A late report could free the slot of a slow request too early, or hold the slot of an answered request too long.
         """
         since = max(min(self._out.values(), default=math.inf), self._reported_at)
-        return min(since + self.per / 2, self._needed_at)
+        return min(since + _DUE_AFTER_PERIODS * self.per, self._needed_at)
 
     def sent(self, grant: Grant) -> None:
         """Record a request that was sent."""
@@ -100,7 +100,7 @@ class ReportBuffer:
         self._out.pop(grant.number, None)
         code = REFUSED if answer.refused else LOST if answer.lost else ACCEPTED
         self._reports.append((grant.number, answer.answered_at, code if grant.number else EXTRA))
-        self._needed_at = min(self._needed_at, grant.not_before + _NEEDED_AFTER_PERIODS * self.per)
+        self._needed_at = min(self._needed_at, grant.not_before + _DUE_AFTER_PERIODS * self.per)
         self._reports += [(0, answer.answered_at, EXTRA)] * (max(answer.sends, 1) - 1)
         if not answer.lost:
             trip = max(answer.answered_at - grant.sent_at, 0.0)

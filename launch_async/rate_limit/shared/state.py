@@ -31,7 +31,7 @@ from launch_async.rate_limit.shared.messages import (
     Reply,
     Report,
 )
-from launch_async.rate_limit.types import Priority, RateLimit
+from launch_async.rate_limit.types import PRIORITIES, Priority, RateLimit
 
 __all__ = ["BudgetState", "Reservation", "SlotOut"]
 
@@ -193,7 +193,7 @@ class BudgetState:
             granted=tuple((number, at - now, priority) for number, at, priority in granted),
             next_in=None if next_at is None else next_at - now,
             reservations=len(self.reservations),
-            capacity=self.capacity(now),
+            capacity=turn.capacity,
             per=self.per,
             paused_for=max(self.paused_until - now, 0.0),
             memory=Memory(),
@@ -206,7 +206,10 @@ class BudgetState:
 
     def capacity(self, now: float) -> float:
         """Current capacity of the budget, in requests per period. It can be below one."""
-        return capacity_at(Decrease(self.low, self.since), RateLimit(self.allowed, self.per), now)
+        allowed = self.allowed
+        if self.low >= allowed:
+            return allowed
+        return capacity_at(Decrease(self.low, self.since), RateLimit(allowed, self.per), now)
 
     @property
     def credit(self) -> float:
@@ -298,6 +301,7 @@ class _Turn:
     """The slots and reservations of one call."""
 
     def __init__(self, state: BudgetState, ask: Ask, now: float) -> None:
+        self.capacity: float = state.capacity(now)
         self._state = state
         self._ask = ask
         self._now = now
@@ -309,15 +313,14 @@ class _Turn:
             for reservation in state.reservations
             if reservation.worker == self._worker
         }
-        self._capacity = state.capacity(now)
-        self._slots = math.ceil(self._capacity)
+        self._slots = math.ceil(self.capacity)
         self._frees = _merged(state.frees, (slot.free for slot in state.out.values()))
 
     def grants(self) -> Sequence[tuple[int, float, Priority]]:
         """Give the worker the free slots that are its turn. Return their numbers, times and priorities."""
         granted: list[tuple[int, float, Priority]] = []
         hold = self._state.hold_of(self._ask)
-        while mine := [self._reservation(one) for one in Priority if self._waiting[one] and self._is_due(one)]:
+        while mine := [self._reservation(one) for one in PRIORITIES if self._waiting[one] and self._is_due(one)]:
             reservation, ahead = self._turn(mine)
             before = [other for other in ahead if other.at <= max(reservation.at, self._now)]
             at = self._time_of_slot(len(before), self._frees)
@@ -333,7 +336,7 @@ class _Turn:
         state, ask = self._state, self._ask
         if ask.reserve is not None and not any(self._waiting):
             self._waiting[ask.reserve] = 1
-        reserved = [self._reservation(priority) for priority in Priority if self._waiting[priority]]
+        reserved = [self._reservation(priority) for priority in PRIORITIES if self._waiting[priority]]
         state.reservations = self._others
         for reservation in reserved:
             _, ahead = self._turn([reservation])
@@ -369,7 +372,7 @@ class _Turn:
 
     def _give(self, reservation: Reservation, at: float, free: float) -> int:
         state = self._state
-        waits = {other.priority for other in self._others} | {one for one in Priority if self._waiting[one]}
+        waits = {other.priority for other in self._others} | {one for one in PRIORITIES if self._waiting[one]}
         for priority in waits:
             state.passed_over[priority] += 1
         state.passed_over[reservation.priority] = 0
@@ -413,8 +416,8 @@ class _Turn:
             # Spread the requests, so that the server has free slots when another program sends its first request.
             at = max(at, state.last + (ahead + 1) * _MIN_SPACING_SHARE * per / self._slots)
         # A fractional slot is a longer wait.
-        if at < state.spaced_until or self._capacity < state.allowed:
-            at = max(at, state.last + (ahead + 1) * per / self._capacity)
+        if at < state.spaced_until or self.capacity < state.allowed:
+            at = max(at, state.last + (ahead + 1) * per / self.capacity)
         return at
 
 

@@ -94,13 +94,13 @@ class Worker:
     async def grant(self, priority: Priority, timeout: float | None) -> Grant:
         """Wait for a slot and its time. Raise `DeadlineExceeded` immediately if this takes longer than `timeout`."""
         now = self.loop.time()
-        expected = self.expected_wait(priority, now)
-        if timeout is not None and expected > timeout:
-            raise deadline_too_near(expected, timeout)
         if not self._queue:
             self._eager = self._busy and now - self._departed_at < self._rate_limit.per / 2
             if self._config.is_immediate and (grant := await self._grant_now(priority, now)):
                 return grant
+        expected = self.expected_wait(priority, now)
+        if timeout is not None and expected > timeout:
+            raise deadline_too_near(expected, timeout)
         deadline = None if timeout is None else now + timeout
         waiter = _Waiter(priority, deadline, self.loop.create_future())
         has_reservation = self._queue.counts[priority] > 0
