@@ -37,13 +37,24 @@ def load_json(body: bytes) -> JSONValue:
         except ValueError:
             pass  # orjson refuses lone surrogates and a byte order mark; the standard library accepts both.
     try:
-        document = cast("JSONValue", json.loads(body))
+        document = _parsed(body)
         # The backslash is searched first, because that takes 0.5 µs for 40 KB. The other searches together take 60 µs.
         if b"\\" in body and (b"\\ud" in body or b"\\uD" in body):
             return _without_surrogates(document)
         return document
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _parsed(body: bytes) -> JSONValue:
+    """Parse a document in UTF-8, or in another encoding that the standard library finds.
+
+    If the standard library looked for the encoding each time, the parsing of a project would take 13 % longer.
+    """
+    try:
+        return cast("JSONValue", json.loads(body.decode()))
+    except ValueError:
+        return cast("JSONValue", json.loads(body))
 
 
 def dump_json(document: JSONValue) -> bytes:
