@@ -346,7 +346,12 @@ class Pipeline:
         left = one.ends - asyncio.get_running_loop().time()
         if not left > 0:
             raise DeadlineExceeded(f"the deadline passed before {operation.name} could be sent")
-        permit = await self._permit(operation, one, left) if operation.budgeted else None
+        permit, meters = None, METERS.get()
+        if operation.budgeted:
+            priority = max(meter.priority for meter in meters) if meters else Priority.INTERACTIVE
+            permit = await self._budget.acquire(operation, priority=priority, timeout=left)
+            if meters or permit.waited:
+                self._report_wait(one, meters, permit)
         changes = operation.method in CHANGING
         if changes:
             note_change()
@@ -358,7 +363,7 @@ class Pipeline:
         finally:
             if changes:
                 note_change()
-            for meter in METERS.get():
+            for meter in meters:
                 meter.maybe_done |= one.maybe_done
         if isinstance(response, LaunchError):
             _settle_without_answer(permit, response)
@@ -388,19 +393,6 @@ class Pipeline:
             return failure
         one.is_renewed = True
         return None if await self._renewed(credentials, one.credentials) else failure
-
-    async def _permit(self, operation: Operation, one: CallState, left: float) -> Permit:
-        """Wait for the rate limit, and report the duration of the wait to observers."""
-        meters = METERS.get()
-        priority = max(meter.priority for meter in meters) if meters else Priority.INTERACTIVE
-        permit = await self._budget.acquire(operation, priority=priority, timeout=left)
-        if meters or permit.waited:
-            try:
-                self._report_wait(one, meters, permit.waited)
-            except BaseException:
-                permit.release()
-                raise
-        return permit
 
     @property
     def is_for_app(self) -> bool:
@@ -467,17 +459,22 @@ class Pipeline:
         query = {name: value for name, value in call.query.items() if value is not None} if call.query else {}
         return f"{url}?{urlencode(query)}" if query else url
 
-    def _report_wait(self, one: CallState, meters: Sequence[Meter], waited: float) -> None:
-        for meter in meters:
-            if meter.before_send is not None:
-                meter.before_send()
-        for meter in meters:
-            meter.requests += 1
-            meter.waited += waited
-        if self._hooks is not None and waited:
-            from launch_async.hooks import BudgetWait
+    def _report_wait(self, one: CallState, meters: Sequence[Meter], permit: Permit) -> None:
+        """Report the wait for the rate limit to observers, which may refuse the send."""
+        try:
+            for meter in meters:
+                if meter.before_send is not None:
+                    meter.before_send()
+            for meter in meters:
+                meter.requests += 1
+                meter.waited += permit.waited
+            if self._hooks is not None and permit.waited:
+                from launch_async.hooks import BudgetWait
 
-            self._hooks.waited_for_budget(BudgetWait(one.request_id, one.operation, waited))
+                self._hooks.waited_for_budget(BudgetWait(one.request_id, one.operation, permit.waited))
+        except BaseException:
+            permit.release()
+            raise
 
     def _report_retry(self, one: CallState, decision: Decision) -> None:
         _LOG.info(
