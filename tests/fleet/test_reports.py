@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from launch_async import ConfigurationError, InvalidArgumentError
-from launch_async.display import FleetProgress
+from launch_async.display import FleetProgress, ProgressMode
 from launch_async.display.timeline import timeline
 from launch_async.fleet import (
     FleetEvent,
@@ -228,6 +228,22 @@ def test_a_log_gets_one_plain_line_for_each_event() -> None:
     assert progress.mode == "lines"
     assert len(lines) == len(_events())
     assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("mode", ["lines", "live"])
+def test_all_progress_output_shows_sending_for_an_intent(mode: ProgressMode) -> None:
+    file = _Terminal()
+    target = _target(1)
+
+    with FleetProgress(mode, file=file) as progress:
+        progress(
+            FleetEvent(
+                kind=FleetEventKind.OPERATION, at=1.0, done=0, total=1, target=target, state=OperationState.INTENDED
+            )
+        )
+
+    assert "sending" in file.getvalue()
+    assert "intended" not in file.getvalue()
 
 
 def test_a_terminal_gets_a_table_and_its_cursor_back() -> None:

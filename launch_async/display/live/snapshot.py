@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import attrs
 
@@ -18,8 +18,6 @@ __all__ = ["Row", "RunSnapshot", "RunStage"]
 
 RunStage: TypeAlias = Literal["running", "paused", "stopping", "finished", "not all done", "interrupted"]
 """The state of a run."""
-
-_STAGES: Final = {OperationState.INTENDED: "sending"}
 
 
 @attrs.frozen
@@ -135,7 +133,7 @@ class RunSnapshot:
         self._rows[key] = Row(
             label=event.target.label,
             state=state,
-            stage=message if is_status else _STAGES.get(state, str(state)),
+            stage=message if is_status else state.in_words,
             words=message if not is_status else known.words if known else "",
             since=known.since if known else event.at,
         )

@@ -24,7 +24,7 @@ class OperationState(enum.StrEnum):
     PLANNED = "planned"
     """Nothing was sent."""
     INTENDED = "intended"
-    """A request was about to be sent. It is not known whether it was."""
+    """A request was about to be sent, and may have been sent."""
     SENT = "sent"
     """The service has accepted the request, and the deployment has not ended."""
     SUCCEEDED = "succeeded"
@@ -34,12 +34,17 @@ class OperationState(enum.StrEnum):
     SKIPPED = "skipped"
     """The run skipped the target on purpose."""
     AMBIGUOUS = "ambiguous"
-    """The operation may have been done, and this cannot be decided."""
+    """The operation may have been carried out, and the run cannot find out whether it was."""
 
     @property
     def is_final(self) -> bool:
         """Whether nothing is left to do."""
         return self not in (OperationState.PLANNED, OperationState.INTENDED, OperationState.SENT)
+
+    @property
+    def in_words(self) -> str:
+        """The state in progress output: `sending` for `intended`, otherwise the value."""
+        return "sending" if self is OperationState.INTENDED else str(self)
 
 
 @attrs.frozen(kw_only=True)

@@ -26,7 +26,7 @@ class FleetEventKind(enum.StrEnum):
     PAUSED = "paused"
     RESUMED = "resumed"
     STOPPING = "stopping"
-    """The run sends nothing more, and waits for what it has sent."""
+    """The run sends no new operations, and waits for those that it has sent."""
     RUN_ENDED = "run_ended"
     INTERRUPTED = "interrupted"
     """An error, Ctrl-C or a cancellation ended the run early. The message says how to resume the run."""
@@ -45,7 +45,7 @@ class FleetEvent:
         target: The environment of the event; None for events of the whole run.
         state: State of the operation.
         deployment: State of its deployment.
-        message: What happened, in words and without secrets.
+        message: A description of the event, without secrets.
         report: The report of the run, only for `RUN_ENDED`.
     """
 
@@ -63,5 +63,5 @@ class FleetEvent:
     def __str__(self) -> str:
         """One plain line, for a log or a file."""
         about = f" {self.target.label}" if self.target is not None else ""
-        what = self.message or str(self.state or self.kind)
+        what = self.message or (self.state.in_words if self.state else str(self.kind))
         return f"[{self.at:7.1f} s] {self.done}/{self.total}{about}: {what}"
