@@ -153,16 +153,16 @@ class Fleet:
 
         Args:
             targets: The environments.
-            source: What to deploy: `LatestCommit()`, `PreviousUpload()`, `Commit(sha)`, a folder or a .zip. Files are
-                packed once and uploaded once. By default, a Git project deploys its newest commit, and a file-upload
-                project its previous ZIP.
-            when_busy: What to do with an environment that is already deploying: `queue` a new deployment after the
+            source: The source to deploy: `LatestCommit()`, `PreviousUpload()`, `Commit(sha)`, a folder or a .zip. The
+                SDK packs and uploads files once. By default, a Git project deploys its newest commit, and a file-upload
+                project deploys its previous ZIP.
+            when_busy: How to treat an environment that is already deploying: `queue` a new deployment after the
                 running one, `attach` to the running one, or `skip` the environment.
             look_up: Whether to read the newest deployments of each target first, unless the selection has done so. This
                 takes one or two requests for each target. The plan then shows what is already deploying and how long
                 the slowest build took. The run ends sooner: each wave begins with its slowest build, and the default
                 waves take quick builds first.
-            secrets: What to do about files that contain secrets, as for `LaunchClient.deploy`.
+            secrets: How to treat files that contain secrets, as for `LaunchClient.deploy`.
 
         Raises:
             InvalidArgumentError: There is no target, a target is listed twice, or the source cannot be planned.
@@ -205,13 +205,15 @@ class Fleet:
         values, removed = variables or {}, tuple(dict.fromkeys(several(remove)))
         check_variables(values)
         if not values and not removed:
-            raise InvalidArgumentError("variables", "are empty, and `remove` is empty, too: there is nothing to plan")
+            raise InvalidArgumentError(
+                "variables", "are empty, and `remove` is empty, too. Pass at least one variable to set or remove"
+            )
         if both := sorted(values.keys() & set(removed)):
             raise InvalidArgumentError("remove", f"{', '.join(both)} cannot be set and removed in one plan")
         chosen = await with_readings(self._services, list(targets))
         changes: dict[str, VariableChange] = {}
         for target in chosen:
-            assert target.reading is not None  # noqa: S101 - it was read
+            assert target.reading is not None  # noqa: S101 - `with_readings` has read it
             current = target.reading.variables
             check_variables({**{name: current[name] for name in current if name not in removed}, **values})
             changes[target.environment_uid] = VariableChange.between(current, values, removed)
@@ -304,8 +306,8 @@ class Fleet:
         """Run a plan, and report the outcome of each target.
 
         With a journal, `resume` can finish a run that was killed, stopped or cancelled at any moment. No operation
-        happens twice. After a cancellation the run sends nothing more, and writes down the outcomes of what it has
-        sent.
+        happens twice. After a cancellation, the run sends no new operations, and records the outcomes of those that it
+        has sent.
 
         Args:
             plan: The plan.
@@ -389,7 +391,8 @@ class Fleet:
         """Finish an interrupted run: carry out what is missing, check what is unknown, and do nothing twice.
 
         Failed targets are not retried: make a new plan for the targets in the report's `failures`. Only failures of
-        this run count for `stop_on_failures`. If nothing is left to do, nothing is sent, and the report says so.
+        this run count for `stop_on_failures`. If nothing is left to do, the run sends no request, and the report says
+        so.
 
         The options are those of `run`. Pass the `variables` and `verify` that the run began with. `canary` and waves
         apply to targets that have not begun. `timeout` is for the rest of the run. The run refuses an environment that
@@ -502,7 +505,7 @@ def _absolute(source: str | os.PathLike[str]) -> str:
 
 
 def _resumption(plan: Plan, journal: str | os.PathLike[str] | Journal | None) -> str | None:
-    """Return the call that finishes a run after an interruption; None if the run has no journal."""
+    """Return the call that resumes a run after an interruption; None if the run has no journal."""
     if journal is None:
         return None
     name = repr(os.fspath(journal)) if isinstance(journal, str | os.PathLike) else "journal"

@@ -55,8 +55,8 @@ class FleetServices:
         """The time by the service's clock; None if no answer has shown it."""
         return self.pipeline.clock.now()
 
-    async def know_the_clock(self, target: Target) -> None:
-        """Send a read if no answer has shown the service's clock yet."""
+    async def ensure_service_time(self, target: Target) -> None:
+        """Send a request that only reads, if no answer has shown the service's clock yet."""
         if not self.pipeline.clock.is_known:
             with contextlib.suppress(NotFoundError, DecodeError):
                 if target.environment_uid:
@@ -68,8 +68,8 @@ class FleetServices:
         """Return the newest deployments of a target."""
         return await newest_deployments(self.deployments, target.project_uid, target.environment_uid)
 
-    def tells_new_ones(self, target: Target) -> bool:
-        """Return whether the client can tell a new deployment of the target from existing ones."""
+    def recognizes_new(self, target: Target) -> bool:
+        """Return whether the client can distinguish a new deployment of the target from existing ones."""
         return tells_new_ones(self.deployments, target.environment_uid)
 
     def creation(

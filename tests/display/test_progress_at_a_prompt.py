@@ -215,7 +215,8 @@ async def test_an_interrupted_run_says_how_to_continue(
         with pytest.raises(asyncio.CancelledError):
             await run
 
-    hint = f"launch.fleet.resume({str(path)!r}) finishes the run" if is_kept else "make a new plan for what is left"
+    resume, plan_again = f"launch.fleet.resume({str(path)!r})", "make a new plan for the remaining targets"
+    hint = resume if is_kept else plan_again
     assert seen[-1].kind is FleetEventKind.INTERRUPTED
     assert hint in seen[-1].message
     assert [hint in record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [True]

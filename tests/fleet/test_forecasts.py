@@ -125,7 +125,7 @@ async def test_an_old_reading_is_not_used(
     client: LaunchClient, emulator: LaunchEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = await client.fleet.plan_variables(await client.fleet.select(), LIMIT)
-    monkeypatch.setattr("launch_async.fleet.plan.reading._COUNTS_FOR", 0.0)
+    monkeypatch.setattr("launch_async.fleet.plan.reading._VALID_FOR_S", 0.0)
     before = emulator.ledger.count("getEnvironment")
 
     await client.fleet.run(plan, variables=LIMIT)
@@ -204,7 +204,7 @@ async def test_a_plan_is_made_although_no_build_time_is_known(
     blind = await client.fleet.plan_redeploy([one.target for one in plan.operations])
 
     assert "if builds take 1 min 0 s (an assumption)" in str(blind)
-    assert "if builds take 0.0 s (like a few of them last time)" in str(plan)
+    assert "if builds take 0.0 s (the median of a few earlier builds)" in str(plan)
     emulator.faults.clear()
     assert (await client.fleet.run(blind)).is_success
     assert created(emulator) == uids(plan)

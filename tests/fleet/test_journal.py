@@ -196,7 +196,7 @@ def test_the_journal_of_another_plan_is_refused(path: Path, in_memory: bool) -> 
     journal.close()
     before = b"" if in_memory else path.read_bytes()
 
-    with pytest.raises(JournalError, match="of another plan"):
+    with pytest.raises(JournalError, match="belongs to another plan"):
         journal.open(_plan(), check=_accept_any_plan)
 
     assert (b"" if in_memory else path.read_bytes()) == before
@@ -614,5 +614,5 @@ def test_a_journal_that_is_not_open_raises_an_error(path: Path) -> None:
 
 
 def test_a_cost_is_shown_in_seconds_or_minutes() -> None:
-    assert str(Cost(30, 3.0)) == "30 requests, 3 s of the budget"
+    assert str(Cost(30, 3.0)) == "30 requests (3 s at the rate limit)"
     assert "min" in str(attrs.evolve(Cost(6000, 600.0)))

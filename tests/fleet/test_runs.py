@@ -426,7 +426,7 @@ async def test_credentials_that_are_refused_while_waiting_leave_the_rest_to_a_re
 async def test_a_temporarily_refused_operation_is_retried(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launch_async.fleet.run.running._PAUSE", 0.001)
+    monkeypatch.setattr("launch_async.fleet.run.running._FIRST_PAUSE_S", 0.001)
     one = await client.fleet.plan_revalidate([plan.operations[0].target], path="/")
     emulator.faults.add("status_before", operation="revalidateCdnCache", status=429, times=QUICK.refusals + 1)
 
@@ -439,7 +439,7 @@ async def test_a_temporarily_refused_operation_is_retried(
 async def test_an_operation_that_is_refused_too_often_stays_planned(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launch_async.fleet.run.running._PAUSE", 0.001)
+    monkeypatch.setattr("launch_async.fleet.run.running._FIRST_PAUSE_S", 0.001)
     one = await client.fleet.plan_revalidate([plan.operations[0].target], path="/")
     emulator.faults.add("status_before", operation="revalidateCdnCache", status=429)
     journal = MemoryJournal()
@@ -791,7 +791,7 @@ async def test_an_option_out_of_range_is_refused_before_a_journal_is_opened(
 async def test_values_of_the_variables_must_be_given_again(client: LaunchClient, plan: Plan) -> None:
     changes = await client.fleet.plan_variables([plan.operations[0].target], {"KEY": SECRET})
 
-    with pytest.raises(InvalidArgumentError, match="missing KEY"):
+    with pytest.raises(InvalidArgumentError, match="do not contain KEY"):
         await client.fleet.run(changes)
 
 

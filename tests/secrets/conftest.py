@@ -12,4 +12,4 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry immediately, and do not wait for cancelled work."""
     retry_without_delay(monkeypatch)
     monkeypatch.setattr("launch_async.auth.oauth._RENEWAL_GRACE_S", 0.01)
-    monkeypatch.setattr("launch_async.fleet.run.running._PAUSE", 0.001)
+    monkeypatch.setattr("launch_async.fleet.run.running._FIRST_PAUSE_S", 0.001)

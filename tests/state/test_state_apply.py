@@ -262,7 +262,7 @@ async def test_an_operation_that_needs_a_failed_one_is_not_started(
 
     project, environment = report.outcomes
     assert (project.error, environment.state) == ("ConflictError", OperationState.FAILED)
-    assert "was not started, because an operation that it needs has failed: shop-it/production" in environment.message
+    assert "an operation that it depends on has failed: shop-it/production" in environment.message
     assert writes(emulator) == ["createProject"]
 
 
@@ -405,7 +405,7 @@ async def test_the_journal_of_another_plan_stays_unchanged(client: LaunchClient,
     plan = await client.state.diff(staging(git_branch="release"))
     await client.state.apply(plan, journal=journal, control=control)
 
-    with pytest.raises(JournalError, match="is the journal of another plan"):
+    with pytest.raises(JournalError, match="belongs to another plan"):
         await client.state.apply(await client.state.diff(staging("shop-de", git_branch="x")), journal=journal)
     with pytest.raises(InvalidArgumentError, match=r"launch\.state\.resume\(journal, state\)"):
         await client.fleet.resume(journal)

@@ -1,1 +1,1 @@
-"""Where a run records what it does."""
+"""Journals, in which a run records its steps."""

@@ -35,10 +35,11 @@ _FORMAT: Final = "contentstack-launch/fleet-journal"
 _VERSION: Final = 1
 _BEGINNING: Final = b'", {"format": "' + _FORMAT.encode() + b'"'
 """The text after the first checksum of every journal."""
-_CLOCKS_APART: Final = timedelta(minutes=5)
+_CLOCK_MARGIN: Final = timedelta(minutes=5)
+"""Assumed maximum difference between the clock of `Date` headers and the clock of creations."""
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """A time before all deployments."""
-_CHECKSUM: Final = len('["00000000')
+_CHECKSUM_LENGTH: Final = len('["00000000')
 
 
 class FileJournal:
@@ -77,8 +78,8 @@ class FileJournal:
 
     def set_aside(self) -> None:
         """Rename the file of a finished run to a name that ends with `.previous`, so that a new run can begin."""
-        path = _followed(self.path)
-        with _translated(self.path):
+        path = _resolved(self.path)
+        with _journal_errors(self.path):
             path.replace(path.with_name(f"{path.name}.previous"))
 
     @property
@@ -100,14 +101,14 @@ class FileJournal:
 
     def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:
         """Take the journal for this run; see `Journal.open`."""
-        path = _followed(self.path)
+        path = _resolved(self.path)
         is_new = not path.exists()
         if is_new:
             if plan is None:
                 raise JournalError(f"there is no journal at {self.path}. Start a run with fleet.run(plan, journal=...)")
             check(plan)
             _create(path, plan)
-        file = _taken(path)
+        file = _open_locked(path)
         try:
             kept = self._read(file, plan, check, is_new=is_new)
         except BaseException:
@@ -134,30 +135,31 @@ class FileJournal:
 
     def _read(self, file: FileIO, plan: Plan | None, check: Callable[[Plan], None], *, is_new: bool) -> Plan:
         """Read the file, and refuse it if a run cannot continue with it."""
-        with _translated(self.path):
+        with _journal_errors(self.path):
             content = file.readall()
         kept, entries, opened, log = _parsed(self.path, content)
         since, step = moment_of(opened.get("missing_since")), moment_of(opened.get("last_step_at"))
         if plan is not None and kept.uid != plan.uid:
             raise JournalError(
-                f"{self.path} is the journal of another plan ({kept.uid[:8]}, {kept.action}). "
+                f"{self.path} belongs to another plan ({kept.uid[:8]}, {kept.action}). "
                 "Resume that plan with fleet.resume(journal), or use another file for this plan"
             )
         check(kept)
-        told = identity(file)
-        is_original = is_new or (told is not None and told == opened.get("file") and is_last_written(file, log))
+        file_id = identity(file)
+        is_known = file_id is not None and file_id == opened.get("file")
+        is_original = is_new or (is_known and is_last_written(file, log))
         if since is None and not is_original:
             since, step = _last_moment(kept, entries.values())
         self._file, self._log, self._entries = file, log, entries
         self._missing_since, self._last_step_at = since, step
-        self._append({"opened": {"file": told, "missing_since": text_of(since), "last_step_at": text_of(step)}})
+        self._append({"opened": {"file": file_id, "missing_since": text_of(since), "last_step_at": text_of(step)}})
         return kept
 
     def _append(self, record: Record) -> None:
-        """Write a line durably, or not at all."""
+        """Write a line durably. If this fails, the file stays unchanged."""
         file = self._opened()
         line = self._log.line(record)
-        with _translated(self.path):
+        with _journal_errors(self.path):
             try:
                 # This overwrites the rest of an incomplete write after the last complete line.
                 file.seek(self._log.size)
@@ -180,9 +182,9 @@ class FileJournal:
         return self._file
 
 
-def _followed(path: Path) -> Path:
+def _resolved(path: Path) -> Path:
     """Return the file at the end of a path's links."""
-    with _translated(path):
+    with _journal_errors(path):
         if path.is_symlink() and not path.exists():
             raise JournalError(
                 f"{path} is a link to {path.readlink()}, which does not exist. "
@@ -191,9 +193,9 @@ def _followed(path: Path) -> Path:
         return path.resolve()
 
 
-def _taken(path: Path) -> FileIO:
+def _open_locked(path: Path) -> FileIO:
     """Open the file, and lock it until it is closed."""
-    with _translated(path):
+    with _journal_errors(path):
         file = FileIO(path, "r+")
         try:
             if not _locked(path, file):
@@ -217,7 +219,7 @@ def _check_beginning(path: Path, content: bytes) -> None:
     """Refuse a file that is not a journal, is empty or is truncated."""
     if not content:
         raise JournalError(f"{path} is empty. Delete it if no run used it")
-    given = content[_CHECKSUM : _CHECKSUM + len(_BEGINNING)]
+    given = content[_CHECKSUM_LENGTH : _CHECKSUM_LENGTH + len(_BEGINNING)]
     if content[:2] != b'["'[: len(content)] or given != _BEGINNING[: len(given)]:
         raise JournalError(f"{path} is not a fleet journal. Use another file for the run")
     if b"\n" not in content:
@@ -239,7 +241,7 @@ def read_journal(path: str | os.PathLike[str]) -> tuple[Plan, Sequence[Entry]]:
     Raises:
         JournalError: The file does not exist, or is damaged.
     """
-    with _translated(Path(path)):
+    with _journal_errors(Path(path)):
         content = Path(path).read_bytes()
     plan, entries, _, _ = _parsed(Path(path), content)
     return plan, list(entries.values())
@@ -261,7 +263,7 @@ def _parsed(path: Path, content: bytes) -> tuple[Plan, dict[str, Entry], Mapping
                 moment_of(opened.get("last_step_at"))
             else:
                 entry = Entry.from_dict(cast("Mapping[str, object]", record["entry"]))
-                entries[_known(entry.key, entries)] = entry
+                entries[_checked_key(entry.key, entries)] = entry
     except (ValueError, TypeError, KeyError) as error:
         raise JournalError(
             f"{path} is damaged: {error}. Check in Launch what its run has done, and make a new plan for the rest"
@@ -278,7 +280,7 @@ def _last_moment(plan: Plan, entries: Collection[Entry]) -> tuple[datetime, date
     if created := _moments(entries, "created_at"):
         return max(created), max(created)
     known = [*_moments(entries, "service_time"), *([plan.created_at] if plan.is_service_time else [])]
-    return (max(known) - _CLOCKS_APART, max(known)) if known else (EARLIEST, EARLIEST)
+    return (max(known) - _CLOCK_MARGIN, max(known)) if known else (EARLIEST, EARLIEST)
 
 
 def _moments(entries: Collection[Entry], name: str) -> list[datetime]:
@@ -286,14 +288,14 @@ def _moments(entries: Collection[Entry], name: str) -> list[datetime]:
     return [moment for moment in moments if moment is not None]
 
 
-def _known(key: str, entries: Mapping[str, Entry]) -> str:
+def _checked_key(key: str, entries: Mapping[str, Entry]) -> str:
     if key not in entries:
         raise ValueError(f"its plan has no operation with the key {key!r}")
     return key
 
 
 def _create(path: Path, plan: Plan) -> None:
-    """Create the complete file or none, even if the run is killed in the meantime."""
+    """Create the complete file. After a kill during the call, the file is complete or does not exist."""
     line = Log().line({"format": _FORMAT, "version": _VERSION, "plan": json.loads(plan.to_json())})
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -303,7 +305,7 @@ def _create(path: Path, plan: Plan) -> None:
         except FileExistsError:
             raise
         except OSError:
-            # A file system without hard links.
+            # The file system has no hard links.
             _write_durably(path, line)
         _make_name_durable(path)
     except FileExistsError as error:
@@ -339,14 +341,14 @@ def _make_name_durable(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _translated(path: Path) -> Generator[None]:
+def _journal_errors(path: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise JournalError(f"{path} cannot be used: {error.strerror or error}. {_cure(error)}") from error
+        raise JournalError(f"{path} cannot be used: {error.strerror or error}. {_advice(error)}") from error
 
 
-def _cure(error: OSError) -> str:
+def _advice(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "Make the file writable, or copy it to a writable folder and resume the copy"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

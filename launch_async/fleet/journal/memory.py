@@ -27,7 +27,7 @@ class MemoryJournal:
         if kept is None:
             raise JournalError("the journal is empty. Start a run with fleet.run(plan, journal=...)")
         if plan is not None and plan.uid != kept.uid:
-            raise JournalError("the journal is of another plan. Resume that plan, or use another journal")
+            raise JournalError("the journal belongs to another plan. Resume that plan, or use another journal")
         check(kept)
         if self._plan is None:
             self._plan = kept

@@ -1,1 +1,1 @@
-"""What a bulk operation would do."""
+"""Plans of bulk operations."""

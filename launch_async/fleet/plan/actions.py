@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 WhenBusy: TypeAlias = Literal["queue", "attach", "skip"]
-"""What to do with an environment that is already deploying: queue a new deployment after the running one, attach to the
+"""How to treat an environment that is already deploying: queue a new deployment after the running one, attach to the
 running one, or skip the environment."""
 
 
@@ -38,7 +38,7 @@ class PlannedSource:
         commit_hash: Full hash, for `commit`.
         path: Folder or .zip, for `files`.
         content_hash: Hash of the files when the plan was made. The run refuses other files.
-        secrets: What to do about files that contain secrets: `refuse`, `drop` or `send`.
+        secrets: How to treat files that contain secrets: `refuse`, `drop` or `send`.
     """
 
     kind: Literal["latest_commit", "commit", "previous_upload", "files"]
@@ -57,8 +57,8 @@ class Redeploy:
     """Deploy each environment once.
 
     Attributes:
-        source: What to deploy.
-        when_busy: What to do with an environment that is already deploying.
+        source: The source to deploy.
+        when_busy: How to treat an environment that is already deploying.
     """
 
     source: PlannedSource
@@ -66,7 +66,7 @@ class Redeploy:
     kind: Literal["redeploy"] = "redeploy"
 
     def in_words(self, source: str) -> str:
-        """Return the action in words, with these words for the source."""
+        """Return a description of the action. `source` describes the source."""
         return f"redeploy from {source} (busy environments: {self.when_busy})"
 
     def __str__(self) -> str:

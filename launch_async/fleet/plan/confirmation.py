@@ -1,4 +1,4 @@
-"""Which plans need a confirmation."""
+"""The rules for plans that need a confirmation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["PROTECTED", "is_protected", "reasons_to_confirm"]
 
 PROTECTED: Final = ("production", "prod", "main", "live")
 """Names of environments that are protected by default."""
-_UNCONFIRMED: Final = 20
+_MAX_UNCONFIRMED: Final = 20
 """Maximum number of targets without a confirmation."""
 
 
@@ -21,7 +21,7 @@ def reasons_to_confirm(action: Action, targets: Sequence[Target], protected: Seq
     guarded = [one.label for one in targets if is_protected(one.environment_name, protected)]
     nameless = [one.label for one in targets if not one.environment_name]
     return [
-        *([f"it changes more than {_UNCONFIRMED} environments"] if len(targets) > _UNCONFIRMED else []),
+        *([f"it changes more than {_MAX_UNCONFIRMED} environments"] if len(targets) > _MAX_UNCONFIRMED else []),
         *(
             [f"it changes protected environments ({', '.join(guarded[:3])}{', ...' if len(guarded) > 3 else ''})"]
             if guarded
@@ -33,5 +33,5 @@ def reasons_to_confirm(action: Action, targets: Sequence[Target], protected: Seq
 
 
 def is_protected(name: str, protected: Sequence[str]) -> bool:
-    """Return whether a name is protected. Upper and lower case are the same."""
+    """Return whether a name is protected. The case of letters does not matter."""
     return matches(name.lower(), [pattern.lower() for pattern in protected])

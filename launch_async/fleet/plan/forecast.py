@@ -1,4 +1,4 @@
-"""How many requests a run of a plan sends: requests of each operation, the check of names, and polls of builds.
+"""Forecast of the requests that a run sends: those of each operation, the check of names, and polls of builds.
 
 The forecast simulates the polls of a run by the rules of a real run: creations first, at the rate limit, then polls of
 the builds that are due. A run with other options than the defaults may send a different number.
@@ -24,13 +24,14 @@ __all__ = ["ASSUMED_BUILD_S", "forecast"]
 
 ASSUMED_BUILD_S: Final = 60.0
 """Assumed seconds of a build if no earlier build is known."""
-_MOST_OF_THE_BUDGET: Final = 0.8
-"""Largest share of polls, whatever the setting is, as in `PollQueue`."""
+_MAX_POLL_SHARE: Final = 0.8
+"""Maximum share of polls for any setting, as in `PollQueue`."""
 _ANSWER_S: Final = 0.1
 """Assumed seconds until an answer arrives."""
 _RETHINK_S: Final = 1.0
-_FIRST_ROUND: Final = 0.6
-"""Part of the poll interval after which a build of unknown length is polled first."""
+"""Seconds after which a waiting poller computes the time of its next poll again, as `PolledDeployment` does."""
+_FIRST_POLL_SHARE: Final = 0.6
+"""Share of the poll interval after which a build of unknown length is polled for the first time."""
 
 
 def forecast(
@@ -68,7 +69,7 @@ def forecast(
         for wave in waves(busy, size=None, stop_on_failures=STOP_ON_FAILURES):
             slowest_first = sorted((one.target.last_seconds or 0.0 for one in wave), reverse=True)
             lengths = [(seconds or next(others), seconds > 0) for seconds in slowest_first]
-            requests += _polls(lengths, rate=rate, poll_rate=min(poll_rate, _MOST_OF_THE_BUDGET * rate))
+            requests += _polls(lengths, rate=rate, poll_rate=min(poll_rate, _MAX_POLL_SHARE * rate))
     return requests
 
 
@@ -84,7 +85,7 @@ def _requests(action: Action, operation: PlannedOperation) -> int:
 
 
 class _Pace:
-    """A number of requests in any window of some seconds; no limit for a count of 0."""
+    """The times at which a rate limit admits requests: `count` in any window of `seconds`. A count of 0 is no limit."""
 
     def __init__(self, count: int, seconds: float) -> None:
         self._window = seconds
@@ -118,7 +119,7 @@ class _Build:
         """Return when the build is polled next, as `PolledDeployment.due` does."""
         if self.known_at is None:
             return self.created + _ANSWER_S
-        part = 1.0 if self.expected is not None else _FIRST_ROUND
+        part = 1.0 if self.expected is not None else _FIRST_POLL_SHARE
         age = self.known_at - self.created
         return self.known_at + until_next_poll(age, self.expected, interval=part * interval, urgent=True)
 
@@ -132,29 +133,29 @@ def _polls(lengths: Sequence[tuple[float, bool]], *, rate: float, poll_rate: flo
         poll_rate: How many of them may be polls.
     """
     budget, share = _Pace.of(rate, burst=True), _Pace.of(poll_rate, burst=False)
-    now, polls, going = 0.0, 0, 0
+    now, polls, running = 0.0, 0, 0
     due: list[tuple[float, int]] = []
     builds: list[_Build] = []
     for number, (seconds, is_known) in enumerate(lengths):
         now = budget.send(now)
         build = _Build(now, seconds, seconds if is_known else None)
         builds.append(build)
-        going += 1
-        if fair_interval(going, poll_rate) >= _RETHINK_S:
+        running += 1
+        if fair_interval(running, poll_rate) >= _RETHINK_S:
             build.known_at = now
-        heapq.heappush(due, (build.due(fair_interval(going, poll_rate)), number))
+        heapq.heappush(due, (build.due(fair_interval(running, poll_rate)), number))
     while due:
         at, number = heapq.heappop(due)
         now, build = max(now, at), builds[number]
-        later = build.due(fair_interval(going, poll_rate))
+        later = build.due(fair_interval(running, poll_rate))
         if later > now:
             heapq.heappush(due, (min(later, now + _RETHINK_S), number))
             continue
         now = budget.send(share.send(now))
         polls += 1
         if now - build.created >= build.seconds:
-            going -= 1
+            running -= 1
         else:
             build.known_at, build.expected = now + _ANSWER_S, build.seconds
-            heapq.heappush(due, (build.due(fair_interval(going, poll_rate)), number))
+            heapq.heappush(due, (build.due(fair_interval(running, poll_rate)), number))
     return polls

@@ -38,7 +38,7 @@ class PlannedOperation:
         return self.target.label if self.action is None else f"{self.target.label}: {self.action}"
 
     def is_idle(self, action: Action, values: Mapping[str, str] | None = None) -> bool:
-        """Return whether the target already has the variables, by a recent reading. The run then sends nothing.
+        """Return whether a recent reading shows that the target already has the variables. The run then sends nothing.
 
         Args:
             action: The action of the plan.

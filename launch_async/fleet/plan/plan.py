@@ -1,6 +1,6 @@
 """A plan: the action and the environments of a run, as data that you can read, save and compare before the run.
 
-A plan contains no values of variables, no tokens and no signed URLs. You can show its JSON to everybody who may know
+A plan contains no values of variables, no tokens and no signed URLs. You can show its JSON to anyone who may know
 the names of the environments. The key of an operation depends only on its action and its environment.
 """
 
@@ -206,7 +206,7 @@ class Plan(Displayable):
 
     @property
     def what(self) -> str:
-        """The action in words. Without another source, a Git project deploys a commit, and other projects their ZIP."""
+        """The action in words. A redeployment without a source names the default source of the projects."""
         if not isinstance(self.action, Redeploy) or self.action.source.kind not in ("latest_commit", "previous_upload"):
             return str(self.action)
         types = Counter(one.target.project_type for one in self.operations)
@@ -239,7 +239,7 @@ class Plan(Displayable):
             busy = sum(one.last_status is not None and one.last_status.is_in_flight for one in targets)
             if len(known) < len(targets):
                 usual = median(self.build_seconds or [ASSUMED_BUILD_S])
-                why = "like a few of them last time" if self.build_seconds else "an assumption"
+                why = "the median of a few earlier builds" if self.build_seconds else "an assumption"
                 parts[0] += f" if builds take {duration(usual)} ({why})"
             parts += [f"the slowest build took {duration(max(known))} last time"] if known else []
             parts += [f"{busy} already deploying"] if busy else []
@@ -376,10 +376,10 @@ class Plan(Displayable):
 
 def _check_targets(targets: Sequence[Target]) -> None:
     if not targets:
-        raise InvalidArgumentError("targets", "are empty: the selection matches no environment")
+        raise InvalidArgumentError("targets", "are empty, because the selection matches no environment")
     twice = sorted(uid for uid, count in Counter(target.environment_uid for target in targets).items() if count > 1)
     if twice:
-        raise InvalidArgumentError("targets", f"contain {', '.join(twice[:5])} more than once: list each target once")
+        raise InvalidArgumentError("targets", f"contain {', '.join(twice[:5])} more than once. List each target once")
 
 
 def _figure(rate: float) -> float | None:

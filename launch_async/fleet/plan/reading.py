@@ -1,4 +1,4 @@
-"""The variables of an environment that a selection or plan has read, so that a plan or run need not read them again.
+"""The variables of an environment that a selection or plan has read, so that a later step can use them.
 
 Values are secrets, so a reading stays in the memory of this process. JSON, reprs and pickles do not contain it. A
 reading is valid for five minutes, and until this process changes anything at the service. After that, plans and runs
@@ -17,12 +17,14 @@ from launch_async.variables import VariableValues
 
 __all__ = ["Reading", "ReadingClock"]
 
-_COUNTS_FOR: Final = 300.0
+_VALID_FOR_S: Final = 300.0
 
 
 @attrs.frozen
 class ReadingClock:
-    """The moment before a reading, by two clocks: one stops while the machine is suspended, and one may be set.
+    """The moment before a reading, by two clocks.
+
+    The monotonic clock stops while the machine is suspended. A user may set the machine's clock.
 
     Attributes:
         ticks: Seconds of the monotonic clock.
@@ -36,7 +38,7 @@ class ReadingClock:
     def is_recent(self) -> bool:
         """Whether a reading of that moment is still valid."""
         ages = time.monotonic() - self.ticks, abs(time.time() - self.seconds)
-        return max(ages) < _COUNTS_FOR and unchanged_since(self.ticks)
+        return max(ages) < _VALID_FOR_S and unchanged_since(self.ticks)
 
 
 @attrs.frozen

@@ -46,8 +46,10 @@ __all__ = [
 T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("launch_async.fleet")
-_AT_ONCE: Final = 20
+_BATCH: Final = 20
+"""Maximum number of requests that run at the same time."""
 _SAMPLE: Final = 5
+"""Number of targets whose earlier builds a forecast reads."""
 
 
 def _several(given: str | Iterable[str] | None) -> tuple[str, ...] | None:
@@ -82,16 +84,16 @@ class Criteria:
     domains: tuple[str, ...] | None = attrs.field(default=None, converter=_hosts)
 
     @property
-    def looks_at_deployments(self) -> bool:
+    def reads_deployments(self) -> bool:
         """Whether the selection must read the newest deployment of each environment, with one request each."""
         return self.last_status is not None or self.idle_for is not None
 
-    def fitting_projects(self, projects: Sequence[Project]) -> list[Project]:
+    def matching_projects(self, projects: Sequence[Project]) -> list[Project]:
         """Return the projects that may contain targets."""
         named = projects if self.projects is None else matching(projects, self.projects)
         return [project for project in named if self.project_uids is None or project.uid in self.project_uids]
 
-    def fitting_environments(self, environments: Sequence[Environment]) -> list[Environment]:
+    def matching_environments(self, environments: Sequence[Environment]) -> list[Environment]:
         """Return the environments of a project that may be targets."""
         named = environments if self.environments is None else matching(environments, self.environments)
         return [
@@ -102,12 +104,12 @@ class Criteria:
             and (self.framework_preset is None or environment.framework_preset == self.framework_preset)
         ]
 
-    def fits_domains(self, domains: Iterable[Domain]) -> bool:
+    def matches_domains(self, domains: Iterable[Domain]) -> bool:
         """Return whether one of an environment's domains matches."""
         names = {name for one in domains if one.url for name in (one.url.lower(), host_of(one.url))}
         return self.domains is None or any(matches(name, self.domains) for name in names)
 
-    def fits_deployment(self, newest: Deployment | None, now: datetime) -> bool:
+    def matches_deployment(self, newest: Deployment | None, now: datetime) -> bool:
         """Return whether an environment with this newest deployment matches."""
         if newest is None:
             return self.last_status is None
@@ -120,53 +122,56 @@ async def select(services: FleetServices, criteria: Criteria) -> Selection:
     considered, began = 0, ReadingClock()
     targets: list[Target] = []
     with metered(Meter(priority=Priority.WRITE)) as meter:
-        projects = criteria.fitting_projects(await services.projects.list())
+        projects = criteria.matching_projects(await services.projects.list())
         for batch in batches(projects):
             listings = await gather(_environments(services, project) for project in batch)
             for project, environments in zip(batch, listings, strict=True):
                 considered += len(environments)
-                fitting = criteria.fitting_environments(environments)
+                fitting = criteria.matching_environments(environments)
                 targets += [
-                    target_of(project, one, began) for one in await _served(services, criteria, project, fitting)
+                    target_of(project, one, began)
+                    for one in await _with_matching_domain(services, criteria, project, fitting)
                 ]
-        if criteria.looks_at_deployments:
-            targets = await _fitting(services, criteria, targets)
+        if criteria.reads_deployments:
+            targets = await _with_matching_deployment(services, criteria, targets)
     targets.sort(key=lambda target: (target.project_name, target.environment_name, target.environment_uid))
     return Selection(tuple(targets), considered, meter.requests)
 
 
-async def _served(
+async def _with_matching_domain(
     services: FleetServices, criteria: Criteria, project: Project, environments: Sequence[Environment]
 ) -> Sequence[Environment]:
     """Return the environments of a project with a matching domain.
 
-    Every environment has a domain. If the listing shows none, the service leaves domains out of listings.
+    Every environment has a domain. If a listing shows none, this reads the domains of each environment.
     """
     if criteria.domains is None:
         return environments
 
-    async def one(environment: Environment) -> Sequence[Domain]:
+    async def domains_of(environment: Environment) -> Sequence[Domain]:
         if environment.domains:
             return environment.domains
         try:
             return await services.domains.list(project.uid, environment.uid).to_list()
         except NotFoundError:
-            # It was deleted after it was listed.
+            # The environment was deleted after it was listed.
             return []
 
     found: list[Environment] = []
     for batch in batches(environments):
-        pairs = zip(batch, await gather(one(environment) for environment in batch), strict=True)
-        found += [environment for environment, domains in pairs if criteria.fits_domains(domains)]
+        pairs = zip(batch, await gather(domains_of(environment) for environment in batch), strict=True)
+        found += [environment for environment, domains in pairs if criteria.matches_domains(domains)]
     return found
 
 
-async def _fitting(services: FleetServices, criteria: Criteria, targets: Sequence[Target]) -> list[Target]:
+async def _with_matching_deployment(
+    services: FleetServices, criteria: Criteria, targets: Sequence[Target]
+) -> list[Target]:
     """Return the targets whose newest deployment matches, with facts about it."""
     return [
-        _informed(target, deployments)
+        _with_newest(target, deployments)
         for target, deployments in await _recent(services, targets)
-        if deployments is not None and criteria.fits_deployment(_newest(deployments), services.now())
+        if deployments is not None and criteria.matches_deployment(_newest(deployments), services.now())
     ]
 
 
@@ -175,7 +180,7 @@ async def look_up_newest(services: FleetServices, targets: Sequence[Target]) -> 
     unknown = [target for target in targets if target.last_status is None]
     with metered(Meter(priority=Priority.WRITE)):
         found = await _recent(services, unknown)
-    informed = {one.environment_uid: _informed(one, deployments) for one, deployments in found if deployments}
+    informed = {one.environment_uid: _with_newest(one, deployments) for one, deployments in found if deployments}
     return [informed.get(target.environment_uid, target) for target in targets]
 
 
@@ -206,7 +211,7 @@ async def sampled(services: FleetServices, targets: Sequence[Target]) -> tuple[l
         with metered(Meter(priority=Priority.WRITE)):
             found = await _recent(services, sample)
     except LaunchError as error:
-        _LOG.info("The deployments could not be listed, so build times are not known: %s", error.message)
+        _LOG.info("The deployments could not be listed, so the forecast assumes a build time: %s", error.message)
         return [*targets], ()
     numbers = {one.environment_uid: _number(deployments) for one, deployments in found if deployments is not None}
     lengths = tuple(seconds for _, several in found for seconds in list(build_lengths(several or ()).values())[:1])
@@ -221,13 +226,13 @@ async def _recent(
 ) -> list[tuple[Target, Sequence[Deployment] | None]]:
     """Return each target with its newest deployments; None if the target was deleted in the meantime."""
 
-    async def one(target: Target) -> tuple[Target, Sequence[Deployment] | None]:
+    async def read(target: Target) -> tuple[Target, Sequence[Deployment] | None]:
         try:
             return target, await services.recent(target)
         except NotFoundError:
             return target, None
 
-    return [pair for batch in batches(targets) for pair in await gather(one(target) for target in batch)]
+    return [pair for batch in batches(targets) for pair in await gather(read(target) for target in batch)]
 
 
 def _newest(deployments: Sequence[Deployment]) -> Deployment | None:
@@ -240,7 +245,7 @@ def _number(deployments: Sequence[Deployment]) -> int | None:
     return max(numbers) if numbers else None if deployments else 0
 
 
-def _informed(target: Target, deployments: Sequence[Deployment]) -> Target:
+def _with_newest(target: Target, deployments: Sequence[Deployment]) -> Target:
     newest = _newest(deployments)
     return attrs.evolve(
         target,
@@ -354,10 +359,10 @@ async def _environments(services: FleetServices, project: Project) -> Sequence[E
     try:
         return await services.environments.list(project.uid).to_list()
     except NotFoundError:
-        # It was deleted after it was listed.
+        # The project was deleted after it was listed.
         return []
 
 
 def batches(items: Sequence[T]) -> Iterable[Sequence[T]]:
-    """Cut items into batches that are small enough to get through the rate limit before their deadline."""
-    return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))
+    """Split items into batches. The rate limit admits the requests of one batch before their deadline."""
+    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))

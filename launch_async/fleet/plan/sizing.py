@@ -17,8 +17,11 @@ from launch_async.watch.schedule import until_next_poll
 __all__ = ["Sizing", "size"]
 
 _BEFORE_WAITING: Final = {"redeploy": 1, "upload": 2}
+"""Number of requests before the SDK waits for a build, by action."""
 _HISTORY: Final = 1
-_MARGIN: Final = 1e-9
+"""Number of requests that read how long earlier builds took."""
+_MARGIN_S: Final = 1e-9
+"""Seconds that absorb rounding errors."""
 
 
 @attrs.frozen(kw_only=True)
@@ -103,7 +106,7 @@ def _per_hour(requests: int, before: int, rate_limit: RateLimit) -> float:
 def _polls(build_seconds: float, expected: float | None) -> int:
     """Count the polls up to the first poll after the end."""
     age, polls = 0.0, 0
-    while age < build_seconds - _MARGIN:
+    while age < build_seconds - _MARGIN_S:
         age += until_next_poll(age, expected)
         polls += 1
     return polls

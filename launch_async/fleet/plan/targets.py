@@ -126,8 +126,8 @@ class Cost:
 
     def __str__(self) -> str:
         if self.seconds < 90:
-            return f"{self.requests} requests, {self.seconds:.0f} s of the budget"
-        return f"{self.requests} requests, {self.seconds / 60:.1f} min of the budget"
+            return f"{self.requests} requests ({self.seconds:.0f} s at the rate limit)"
+        return f"{self.requests} requests ({self.seconds / 60:.1f} min at the rate limit)"
 
 
 @attrs.frozen
@@ -174,5 +174,5 @@ def matches(name: str | None, patterns: Iterable[str]) -> bool:
 
 
 def several(given: str | Iterable[str]) -> tuple[str, ...]:
-    """Return a tuple of texts. A single text is not split into its letters."""
+    """Return a tuple of texts. A single text is one item."""
     return (given,) if isinstance(given, str) else tuple(given)

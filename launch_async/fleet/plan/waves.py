@@ -24,12 +24,12 @@ _PARTS: Final = (0.1, 0.3, 0.6, 1.0)
 def waves(
     operations: Sequence[PlannedOperation], *, size: int | None, stop_on_failures: float | None
 ) -> Sequence[Sequence[PlannedOperation]]:
-    """Cut operations into waves.
+    """Split operations into waves.
 
     Args:
         operations: The operations, in the plan's order.
         size: Number of operations in each wave; None for growing waves.
-        stop_on_failures: Share of failures that stops the run. If no share does, there is one wave.
+        stop_on_failures: Share of failures that stops the run. If the run never stops, there is one wave.
     """
     count = len(operations)
     if size is not None:

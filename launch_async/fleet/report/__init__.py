@@ -1,1 +1,1 @@
-"""What a run has done."""
+"""The report of a run."""

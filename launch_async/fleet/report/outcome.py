@@ -32,7 +32,7 @@ class TargetOutcome:
         attempts: Number of attempts in all runs.
         requests: Number of requests in all runs, without polls that many targets share.
         waited: Seconds that these requests waited for the rate limit.
-        message: What went wrong, or why the target was skipped.
+        message: The problem, or the reason why the target was skipped.
         error: Name of the error that ended the operation, such as `ConflictError`; empty if none did.
         report: The report of a failed deployment, as plain data.
     """

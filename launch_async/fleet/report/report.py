@@ -121,8 +121,8 @@ class FleetReport(Displayable):
     def to_junit(self) -> str:
         """Return JUnit XML for CI, with one test case for each target.
 
-        Failed targets are failures, and ambiguous targets are errors. Targets that were skipped or not done are
-        skipped.
+        Failed targets are failures, and ambiguous targets are errors. Targets that were skipped or have
+        not ended are skipped.
         """
         return JUNIT(self)
 
@@ -131,7 +131,7 @@ class FleetReport(Displayable):
         return MARKDOWN(self)
 
     def to_html(self) -> str:
-        """Return a complete HTML page with a picture of the waves. The page loads nothing."""
+        """Return a complete HTML page with a picture of the waves. The page loads no other files."""
         return PAGE(self)
 
     def to_json(self) -> str:

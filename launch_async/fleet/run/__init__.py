@@ -1,1 +1,1 @@
-"""A bulk operation that runs."""
+"""The run of a plan."""

@@ -20,10 +20,10 @@ def check_confirmation(plan: Plan, confirm: int | None, protected: Sequence[str]
     """Refuse a plan whose confirmation is missing or wrong."""
     count = len(plan.operations)
     if confirm is not None and (isinstance(confirm, bool) or confirm != count):
-        raise InvalidArgumentError("confirm", f"is {confirm}, but the plan has {count} environments: check the plan")
+        raise InvalidArgumentError("confirm", f"is {confirm}, but the plan has {count} environments. Check the plan")
     reasons = reasons_to_confirm(plan.action, [one.target for one in plan.operations], protected)
     if reasons and confirm is None:
-        raise InvalidArgumentError("confirm", f"is required, because {' and '.join(reasons)}: pass confirm={count}")
+        raise InvalidArgumentError("confirm", f"is required, because {' and '.join(reasons)}. Pass confirm={count}")
 
 
 def check_names(targets: Sequence[Target], names: Mapping[str, str], protected: Sequence[str]) -> None:
@@ -63,7 +63,7 @@ def check_values(plan: Plan, options: RunOptions) -> None:
     if isinstance(plan.action, SetVariables):
         missing = [name for name in plan.action.names if name not in given]
         if missing:
-            raise InvalidArgumentError("variables", f"are missing {', '.join(missing)}: pass the values again")
+            raise InvalidArgumentError("variables", f"do not contain {', '.join(missing)}. Pass the values again")
         check_variables(given)
     elif given:
-        raise InvalidArgumentError("variables", "are given, but the plan sets no variables")
+        raise InvalidArgumentError("variables", "were passed, but the plan sets no variables")

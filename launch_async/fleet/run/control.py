@@ -36,7 +36,7 @@ class FleetControl:
         self._set(paused=False)
 
     def cancel(self, reason: str = "cancelled") -> None:
-        """Stop the run: send nothing more, and wait for what was sent. The run can be resumed from its journal."""
+        """Stop the run: send no new operations, and wait for those that were sent. The journal can resume the run."""
         self._set(stopped=reason)
 
     def changes(self) -> asyncio.Event:

@@ -30,8 +30,8 @@ def report_of(
         plan: The plan.
         entry_of: Returns the entry of an operation.
         totals: The totals of its runs.
-        stopped: As in the report.
-        nothing_left: As in the report.
+        stopped: Why the last run stopped early; empty if it did not.
+        nothing_left: Whether everything was done before, so that the last run sent nothing.
     """
     return FleetReport(
         plan=plan,

@@ -1,7 +1,7 @@
-"""Checks before an operation if the journal is a copy that may be older than what its run did.
+"""Checks before an operation if the journal is a copy that may not contain the last steps of its run.
 
-According to such a journal, an operation may not have begun although it was done. Variables are compared before each
-write, and a deletion finds out whether it was done, so they need no check. For a deployment, the run checks the
+The run may have carried out operations that have not begun according to such a journal. The run compares variables
+before each write, and a deletion can be repeated, so these need no check. For a deployment, the run checks the
 environment's deployments since the journal's last step. A cache revalidation cannot be checked.
 """
 
@@ -27,7 +27,7 @@ def sends_of_missing_steps(
     planned: int | None,
     now: datetime | None,
 ) -> SendRecord | None:
-    """Return when the run may have deployed after the journal's last step; None if nobody has deployed since then.
+    """Return when the run may have deployed after the journal's last step; None if there was no deployment since then.
 
     Args:
         recent: The newest deployments of an environment.
@@ -51,17 +51,17 @@ def sends_of_missing_steps(
         known_number=max((one.deployment_number or 0 for one in older), default=planned),
         known_uids=frozenset(one.uid for one in older if one.deployment_number is None) if is_timed else None,
         is_listed=planned is not None,
-        # By the Date of answers alone, a creation may seem minutes later than it was.
+        # If only the Date of answers shows the time, a creation may seem minutes later than it was.
         not_before=None if step is None or not is_timed else step + (step - since),
     )
 
 
 def unknown_deployment(operation: PlannedOperation, cause: AmbiguousOutcome) -> AmbiguousOutcome:
-    """Return the error for a deployment that may be of the run or of somebody else."""
+    """Return the error for a deployment that the run or another program may have created."""
     return AmbiguousOutcome(
-        f"the journal is a copy that may be older than what its run did, and somebody has deployed "
-        f"{operation.target.label} since its last step ({', '.join(cause.candidates)}). Nothing was sent. Check "
-        "whether the environment already has what the plan asks for",
+        f"the journal is a copy that may be older than what its run did. {operation.target.label} was deployed since "
+        f"the journal's last step ({', '.join(cause.candidates)}), by the run or by another program. Nothing was sent. "
+        "Check in Launch whether the environment already has the deployment that the plan asks for",
         candidates=cause.candidates,
         operation=cause.operation,
     )
@@ -70,7 +70,7 @@ def unknown_deployment(operation: PlannedOperation, cause: AmbiguousOutcome) -> 
 def unknown_revalidation(operation: PlannedOperation) -> AmbiguousOutcome:
     """Return the error for a cache revalidation that may have been done after the journal's last step."""
     return AmbiguousOutcome(
-        f"the journal is a copy that may be older than what its run did, and a cache revalidation of "
-        f"{operation.target.label} cannot be checked. Make a new plan if the cache is still old",
+        f"the journal is a copy that may be older than what its run did. The run may have revalidated the cache of "
+        f"{operation.target.label}, and this cannot be checked. Make a new plan if the cache is still old",
         operation="revalidateCdnCache",
     )

@@ -1,8 +1,8 @@
 """How to carry out one operation exactly once, also after an interrupted run.
 
-An operation that is `intended` in the journal was interrupted between its request and its outcome. A deployment is
-looked up before anything is sent, variables are compared again, a deletion finds out whether it was done, and a cache
-revalidation cannot be checked.
+An operation that is `intended` in the journal was interrupted between its request and its outcome. The run checks
+whether a deployment exists before it sends anything. It compares variables again, and repeats a deletion. It cannot
+check a cache revalidation.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ from launch_async.watch.report import build_lengths
 __all__ = ["HeldBackError", "Operations", "TaskWork"]
 
 _LOG: Final = logging.getLogger(__name__)
-_SENDERS: Final = 20
-"""Operations that send at the same time. More of them would wait for the rate limit beyond their deadlines."""
-_HELD_BACK_WITHIN: Final = 1.0
+_MAX_SENDING: Final = 20
+"""Maximum number of operations that send at the same time. More of them would miss their deadlines."""
+_CONTROL_CHECK_S: Final = 1.0
 """Seconds after which a wait notices that the run was paused or stopped."""
 
 
@@ -78,15 +78,15 @@ class Operations:
         self._uploads = uploads
         self._options = options
         self._control: FleetControl = options.control
-        self._sending = asyncio.Semaphore(_SENDERS)
+        self._sending = asyncio.Semaphore(_MAX_SENDING)
         self._clock_lock = asyncio.Lock()
         self._listing = asyncio.Lock()
-        self._clock_was_asked = False
+        self._clock_was_checked = False
         self._begun: dict[str, Deployment] = {}
         self._build_seconds: dict[str, float] = {}
 
     async def carry_out(self, operation: PlannedOperation, action: Action) -> None:
-        """Carry out what is left of an operation, and write down its outcome.
+        """Carry out the remaining steps of an operation, and record its outcome.
 
         Raises:
             HeldBackError: The run is paused or stopped, and nothing was sent.
@@ -102,7 +102,7 @@ class Operations:
             case Task():
                 await self._perform(operation)
             case Mixed():
-                raise AssertionError("a mixed plan's operations have actions of their own")
+                raise AssertionError("each operation of a mixed plan has a separate action")
             case DeleteEnvironments():
                 entered = self._state.entry(operation).state
                 interrupted = entered is OperationState.INTENDED or self._state.may_be_done(operation)
@@ -133,20 +133,20 @@ class Operations:
 
     @contextlib.asynccontextmanager
     async def _turn_to_create(self, operation: PlannedOperation) -> AsyncGenerator[None]:
-        """Hold a turn to create a deployment, after a listing of the existing ones if one is needed."""
+        """Wait for a turn to create a deployment, and hold it. List the existing deployments first if necessary."""
         async with self._sending:
             self._check_not_held()
-            await self._know_what_is_there(operation)
+            await self._list_existing(operation)
             yield
 
-    async def _know_what_is_there(self, operation: PlannedOperation) -> None:
-        """List the target's deployments, unless the client can already tell new deployments from existing ones.
+    async def _list_existing(self, operation: PlannedOperation) -> None:
+        """List the target's deployments, unless the client can already distinguish new deployments from existing ones.
 
-        An existing deployment must never be adopted as a new one, however recent it is.
+        The run must never adopt an existing deployment as a new one, even if it is recent.
         """
         async with self._listing:
-            # One at a time: after the first answered creation, the others need no listing.
-            if self._services.tells_new_ones(operation.target):
+            # One operation at a time: after the first answer to a creation, the others need no listing.
+            if self._services.recognizes_new(operation.target):
                 return
             try:
                 await self._recent(operation)
@@ -203,7 +203,7 @@ class Operations:
             left = until - loop.time()
             if left <= 0:
                 return
-            await asyncio.sleep(min(_HELD_BACK_WITHIN, left))
+            await asyncio.sleep(min(_CONTROL_CHECK_S, left))
 
     def _sent(self, operation: PlannedOperation, deployment: Deployment, *, message: str = "") -> None:
         self._state.sent(operation, deployment, message=message)
@@ -216,22 +216,22 @@ class Operations:
             return False
         newest = max(running, key=lambda one: one.deployment_number or 0)
         if action.when_busy == "skip":
-            message = f"deployment {newest.uid} is {newest.status} already"
+            message = f"deployment {newest.uid} is already {newest.status}"
             self._state.end(operation, OperationState.SKIPPED, {"message": message})
         else:
-            self._sent(operation, newest, message=f"attached to running deployment {newest.uid}")
+            self._sent(operation, newest, message=f"attached to the running deployment {newest.uid}")
         return True
 
     async def _adopt_interrupted(self, operation: PlannedOperation, action: Redeploy) -> None:
         """Adopt the deployment of an interrupted creation, or make sure that it created nothing and never will.
 
         Raises:
-            AmbiguousOutcome: This cannot be decided.
+            AmbiguousOutcome: The run cannot find this out.
         """
         record = self._state.sends(operation)
         if self._state.missing_since is not None:
-            # The run may have sent the request again after the journal was copied.
-            await self._know_the_clock(operation)
+            # An earlier run may have sent the request again after the journal was copied.
+            await self._ensure_service_time(operation)
             record.last = self._services.service_time
         options = self._options_of(sha256=record.sha256 or await self._uploads.sha256(), record=record)
         creation = self._services.creation(operation.target, action.source.commit_hash, None, options)
@@ -242,12 +242,12 @@ class Operations:
             self._sent(operation, found, message=f"found deployment {found.uid} of an interrupted run")
 
     async def _adopt_missing(self, operation: PlannedOperation, action: Redeploy) -> None:
-        """Adopt a deployment that the run has created after the journal was copied.
+        """Adopt a deployment that an earlier run has created after the journal was copied.
 
         Raises:
-            AmbiguousOutcome: This cannot be decided.
+            AmbiguousOutcome: It cannot be decided whether an earlier run has created a deployment.
         """
-        assert self._state.missing_since is not None  # noqa: S101 - otherwise nothing may be missing
+        assert self._state.missing_since is not None  # noqa: S101 - `may_be_done` has checked this
         async with self._sending:
             self._check_not_held()
             recent = await self._recent(operation)
@@ -273,14 +273,14 @@ class Operations:
         target, uid = operation.target, self._state.entry(operation).deployment_uid or ""
         begun = self._begun.pop(operation.key, None)
 
-        def tell(deployment: Deployment) -> None:
+        def notify(deployment: Deployment) -> None:
             status = str(deployment.status or "unknown")
-            self._state.tell(FleetEventKind.DEPLOYMENT, operation, deployment=deployment, message=status)
+            self._state.emit(FleetEventKind.DEPLOYMENT, operation, deployment=deployment, message=status)
 
         ended = await self._services.watching.wait(
             begun or DeploymentRef(target.project_uid, target.environment_uid, uid),
             timeout=self._options.deployment_timeout,
-            on_update=tell,
+            on_update=notify,
             urgent=True,
             expected=target.last_seconds or self._build_seconds.get(operation.key),
         )
@@ -302,7 +302,7 @@ class Operations:
         )
         if others := sorted(set(diff.removed) - set(action.removed)):
             raise ConcurrentChangeError(
-                f"somebody else added {', '.join(others)} at the same time. Nothing was written. Make a new plan",
+                f"another program added {', '.join(others)} at the same time. Nothing was written. Make a new plan",
                 keys=others,
             )
         if diff.has_changes:
@@ -317,8 +317,8 @@ class Operations:
             raise unknown_revalidation(operation)
         if self._state.entry(operation).state is OperationState.INTENDED:
             raise AmbiguousOutcome(
-                f"an interrupted cache revalidation of {target.label} may have been done, and cannot be checked. "
-                "Make a new plan if the cache is still old",
+                f"an interrupted cache revalidation of {target.label} may have taken effect, and this cannot be "
+                "checked. Make a new plan if the cache is still old",
                 operation="revalidateCdnCache",
             )
 
@@ -347,12 +347,12 @@ class Operations:
 
     async def _perform(self, operation: PlannedOperation) -> None:
         performer = self._options.performer
-        assert performer is not None  # noqa: S101 - a run without one was refused
+        assert performer is not None  # noqa: S101 - a run without a performer was refused
         await performer.perform(TaskWork(self, self._state, operation))
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
-        """Hold a turn to send requests that change nothing."""
+        """Wait for a turn to send requests that change nothing, and hold it."""
         async with self._sending:
             self._check_not_held()
             yield
@@ -371,7 +371,7 @@ class Operations:
         """Create something once, or adopt what an interrupted run has created.
 
         Raises:
-            AmbiguousOutcome: It may have happened, and this cannot be decided.
+            AmbiguousOutcome: The creation may have happened, and this cannot be decided.
         """
 
         def options(log: CreationLog, record: SendRecord | None = None) -> CreationOptions[C]:
@@ -392,7 +392,7 @@ class Operations:
                 return found
             self._state.settle(operation)
         try:
-            await self._know_the_clock(operation)
+            await self._ensure_service_time(operation)
         except LaunchError as error:
             # The run has sent only reads so far.
             error.retryable = may_pass(error)
@@ -408,24 +408,24 @@ class Operations:
         await _finished(create(), unless=lambda: not log.is_in_flight)
         return made[0]
 
-    async def _know_the_clock(self, operation: PlannedOperation) -> None:
-        """Learn the service's clock before the first intent is written, because a resumption needs this time."""
+    async def _ensure_service_time(self, operation: PlannedOperation) -> None:
+        """Find out the service's time before the first intent is written, because a resumption needs this time."""
         async with self._clock_lock:
-            if not self._clock_was_asked:
-                self._clock_was_asked = True
-                await self._services.know_the_clock(operation.target)
+            if not self._clock_was_checked:
+                self._clock_was_checked = True
+                await self._services.ensure_service_time(operation.target)
 
     async def _in_turn(self, operation: PlannedOperation, work: Callable[[], Coroutine[object, object, None]]) -> None:
         async with self._sending:
-            await self._once_sent(operation, work)
+            await self._journalled(operation, work)
 
-    async def _once_sent(
+    async def _journalled(
         self, operation: PlannedOperation, work: Callable[[], Coroutine[object, object, None]]
     ) -> None:
-        """Do work whose intent is written when the rate limit admits its first request, and not before.
+        """Do work, and write its intent when the rate limit admits its first request.
 
-        Until then nothing was sent, so the run can be paused, stopped or cancelled without an unknown outcome. After
-        the first request, the work is finished and written down even if the run is cancelled.
+        Before that, nothing was sent, so a pause, stop or cancellation leaves no unknown outcome. After the first
+        request, the run finishes the work and records the outcome, even if the run is cancelled.
         """
         is_sent = False
 
@@ -522,7 +522,7 @@ class _JournalledCreation(CreationLog):
         self._state.unsend(self._operation)
 
     def lost(self) -> None:
-        """Write nothing: the intent without an outcome already says that a look-up is needed."""
+        """Write nothing: an intent without an outcome already shows that a resumption must check the service."""
         self.is_in_flight = False
 
     def nothing_happened(self) -> None:
@@ -531,7 +531,7 @@ class _JournalledCreation(CreationLog):
 
 
 async def _finished(work: Coroutine[object, object, None], *, unless: Callable[[], bool]) -> None:
-    """Await work. A cancellation waits for the end of the work, unless nothing was sent. A second one does not wait."""
+    """Await work. If it has sent a request, a first cancellation waits until it ends, and a second one does not."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.shield(task)

@@ -18,7 +18,7 @@ __all__ = ["RunOptions"]
 
 @attrs.frozen(kw_only=True)
 class RunOptions:
-    """The options of a run, as the arguments of `Fleet.run` say.
+    """The options of a run. The arguments of `Fleet.run` describe them.
 
     Raises:
         InvalidArgumentError: A value has the wrong type or is out of range.

@@ -47,11 +47,11 @@ class Work(Protocol):
         ...
 
     def note_created(self, **uids: str) -> None:
-        """Write down what was created, before the operation ends."""
+        """Record the UIDs of created objects before the operation ends."""
         ...
 
     def done(self, message: str, **uids: str) -> None:
-        """Write down that the operation has succeeded, and the UIDs that it created."""
+        """Record that the operation has succeeded, and the UIDs that it created."""
         ...
 
 

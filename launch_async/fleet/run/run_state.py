@@ -1,6 +1,7 @@
 """The state of a run's operations: written to the journal first, then kept in memory, then reported as events.
 
-Each operation goes planned -> intended -> (sent ->) ended, and each step is in the journal before the next begins.
+The states of an operation are planned -> intended -> (sent ->) ended. The journal contains each step before the next
+step begins.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 class BrokenRunError(Exception):
-    """The run cannot continue, because its journal or its observer has failed.
+    """The run cannot continue, because its journal failed or its observer raised an error.
 
     Attributes:
         cause: The error.
@@ -108,9 +109,10 @@ class RunState:
         return self.missing_since is not None and self.entry(operation).state is OperationState.PLANNED
 
     def intend(self, operation: PlannedOperation, sends: SendRecord | None = None) -> None:
-        """Write down that a request is about to be sent and, for a creation, when it was sent before.
+        """Record that a request is about to be sent and, for a creation, when it was sent before.
 
-        The time of an earlier request is kept if the service may have acted on it, so that a look-up still finds it.
+        If the service may have acted on an earlier request, this keeps its time, so that a resumption still finds the
+        result.
         """
         entry = self.entry(operation)
         again = entry.state is OperationState.INTENDED and operation.key in self._intended
@@ -127,13 +129,13 @@ class RunState:
             )
         )
         if not again:
-            self.tell(FleetEventKind.OPERATION, operation, state=OperationState.INTENDED)
+            self.emit(FleetEventKind.OPERATION, operation, state=OperationState.INTENDED)
 
     def sends(self, operation: PlannedOperation) -> SendRecord:
         """Return when a creation without an answer was sent."""
         entry = self.entry(operation)
         known = entry.detail.get("sends")
-        # Another implementation of a journal may keep the time of the intent only.
+        # Another implementation of a journal may store only the time of the intent.
         return SendRecord(entry.intended_at, entry.intended_at) if known is None else SendRecord.from_dict(known)
 
     def settled_state(self, operation: PlannedOperation) -> OperationState:
@@ -145,21 +147,21 @@ class RunState:
         return cast("Mapping[str, str]", self.entry(operation).detail.get("created", {}))
 
     def note_created(self, operation: PlannedOperation, uids: Mapping[str, str]) -> None:
-        """Write down what an operation has created before it ends."""
+        """Record what an operation has created before it ends."""
         entry = self.entry(operation)
         created = {**self.created(operation), **uids}
         self._write(attrs.evolve(entry, detail={**entry.detail, "created": created}))
 
     def settle(self, operation: PlannedOperation) -> None:
-        """Write down that the request had no effect and will have none."""
+        """Record that the request had no effect and will have none."""
         self.leave_open(operation, OperationState.PLANNED, "")
 
     def unsend(self, operation: PlannedOperation) -> None:
-        """Write down that the request was never sent."""
+        """Record that the request was never sent."""
         self.leave_open(operation, self.settled_state(operation), "")
 
     def sent(self, operation: PlannedOperation, deployment: Deployment, *, message: str = "") -> None:
-        """Write down which deployment was created, adopted or attached to."""
+        """Record which deployment was created, adopted or attached to."""
         entry = self.entry(operation)
         started = entry.intended_at or self._services.now()
         self._write(
@@ -176,7 +178,7 @@ class RunState:
                 },
             )
         )
-        self.tell(FleetEventKind.OPERATION, operation, state=OperationState.SENT, message=message)
+        self.emit(FleetEventKind.OPERATION, operation, state=OperationState.SENT, message=message)
 
     def end(
         self,
@@ -186,7 +188,7 @@ class RunState:
         *,
         ended_at: datetime | None = None,
     ) -> None:
-        """Write down how an operation ended, and when: by the service's times if known, otherwise now."""
+        """Record how an operation ended, and when: by the service's times if known, otherwise now."""
         entry = self.entry(operation)
         if ended_at is None or (entry.intended_at is not None and ended_at < entry.intended_at):
             ended_at = self._now(entry)
@@ -200,15 +202,15 @@ class RunState:
         )
         self._ended += 1
         self.failed += state in (OperationState.FAILED, OperationState.AMBIGUOUS)
-        self.tell(FleetEventKind.OPERATION, operation, state=state, message=str(detail.get("message", "")))
+        self.emit(FleetEventKind.OPERATION, operation, state=state, message=str(detail.get("message", "")))
 
     def leave_open(self, operation: PlannedOperation, state: OperationState, message: str) -> None:
-        """Write down why an operation has not ended, and the state from which a resumption continues."""
+        """Record why an operation has not ended, and the state from which a resumption continues."""
         entry = self.entry(operation)
         self._settled[operation.key] = state
         self._intended.pop(operation.key, None)
         self._write(attrs.evolve(entry, state=state, detail={**entry.detail, "message": message}))
-        self.tell(FleetEventKind.OPERATION, operation, state=state, message=message)
+        self.emit(FleetEventKind.OPERATION, operation, state=state, message=message)
 
     @property
     def value_mark(self) -> Mapping[str, str] | None:
@@ -217,7 +219,7 @@ class RunState:
         return cast("Mapping[str, str] | None", next((mark for mark in marks if mark is not None), None))
 
     def keep_value_mark(self, mark: Mapping[str, str]) -> None:
-        """Write down the hash of the values before anything is sent."""
+        """Record the hash of the values before anything is sent."""
         first = next(iter(self._entries.values()))
         self._store(attrs.evolve(first, detail={**first.detail, "values": dict(mark)}))
 
@@ -233,12 +235,12 @@ class RunState:
         return cast("Sequence[str] | None", next((one for one in names if one is not None), None))
 
     def keep_checks(self, names: Sequence[str]) -> None:
-        """Write down the names of the checks before anything is sent."""
+        """Record the names of the checks before anything is sent."""
         first = next(iter(self._entries.values()))
         self._store(attrs.evolve(first, detail={**first.detail, "checks": list(names)}))
 
     def keep_totals(self) -> None:
-        """Write down the totals at the end of the run, however it ends."""
+        """Record the totals at the end of the run, also after an error."""
         if self.nothing_left or not self._entries:
             return
         first = next(iter(self._entries.values()))
@@ -252,7 +254,7 @@ class RunState:
         entry = self.entry(operation)
         self._costs[operation.key] = entry.requests, cast("float", entry.detail.get("waited", 0.0)), meter
 
-    def tell(
+    def emit(
         self,
         kind: FleetEventKind,
         operation: PlannedOperation | None = None,
@@ -283,23 +285,21 @@ class RunState:
             self._on_event = None
             raise BrokenRunError(error) from error
 
-    def tell_last(self, kind: FleetEventKind, *, message: str) -> None:
+    def emit_last(self, kind: FleetEventKind, *, message: str) -> None:
         """Pass the last event of an interrupted run to the observer. Log an error of the observer."""
         try:
-            self.tell(kind, message=message)
+            self.emit(kind, message=message)
         except BrokenRunError as error:
             _LOG.warning("The observer failed at the end of the run: %r", error.cause)
 
     @property
     def progress(self) -> str:
         """How many operations have ended and are in progress, in words."""
-        under_way = sum(
-            entry.state in (OperationState.INTENDED, OperationState.SENT) for entry in self._entries.values()
-        )
-        return f"{self._ended} of {len(self._entries)} operations have ended, {under_way} are in progress"
+        begun = sum(entry.state in (OperationState.INTENDED, OperationState.SENT) for entry in self._entries.values())
+        return f"{self._ended} of {len(self._entries)} operations have ended, {begun} are in progress"
 
     @property
-    def is_under_way(self) -> bool:
+    def is_unfinished(self) -> bool:
         """Whether the run has begun operations and has operations left."""
         begun = any(entry.state is not OperationState.PLANNED for entry in self._entries.values())
         return begun and self._ended < len(self._entries)

@@ -1,8 +1,8 @@
-"""The run of a plan: waves, limited concurrency, a journal before and after each request, and no operation twice.
+"""The run of a plan: waves, limited concurrency, and a journal that prevents repeated operations.
 
 An error of one target ends the operation of that target. An error of the whole run (refused credentials, a failed
-upload, an exhausted quota) stops the run: it sends nothing more, waits for what it has sent, and leaves the rest
-planned.
+upload, an exhausted quota) stops the run: it sends no new operations, waits for those that it has sent, and leaves the
+rest planned.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from launch_async.fleet.run.operations import HeldBackError, Operations
 from launch_async.fleet.run.options import RunOptions
 from launch_async.fleet.run.run_state import BrokenRunError, RunState, ended_at_of
 from launch_async.fleet.run.uploads import SharedUpload, UploadFailedError
-from launch_async.fleet.run.value_check import fits, mark_of
+from launch_async.fleet.run.value_check import hash_of, is_hash_of
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
 from launch_async.rate_limit.types import Priority
@@ -53,8 +53,8 @@ __all__ = ["FleetRun"]
 
 _LOG: Final = logging.getLogger(__name__)
 _TRIES: Final = 4
-_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 30.0
+_FIRST_PAUSE_S: Final = 1.0
+_MAX_PAUSE_S: Final = 30.0
 
 
 class FleetRun:
@@ -67,7 +67,7 @@ class FleetRun:
         journal: Journal,
         options: RunOptions,
         *,
-        resumption: str | None = "Resuming its journal",
+        resumption: str | None = "A resumption of its journal",
     ) -> None:
         """Begin with a journal's state.
 
@@ -87,22 +87,22 @@ class FleetRun:
         self._state = RunState(services, journal, options.on_event, self._meter)
         self._uploads = SharedUpload(services.uploads, plan.action)
         self._operations = Operations(services, self._state, self._uploads, options)
-        self._pause_was_told = False
+        self._pause_was_reported = False
 
     async def run(self) -> FleetReport:
-        """Carry out what is left to do, and return the report.
+        """Carry out the remaining operations, and return the report.
 
-        After a cancellation, the run sends nothing more, writes down the outcomes of what it has sent, and leaves the
-        rest to a resumption.
+        After a cancellation, the run sends no new operations, records the outcomes of those that it has sent, and
+        leaves the rest to a resumption.
         """
         try:
             report = await self._whole_run()
-            self._state.tell(FleetEventKind.RUN_ENDED, message=report.summary, report=report)
+            self._state.emit(FleetEventKind.RUN_ENDED, message=report.summary, report=report)
         except BrokenRunError as error:
-            self._say_how_to_go_on(error.cause)
+            self._explain_resumption(error.cause)
             raise error.cause from None
         except BaseException as error:
-            self._say_how_to_go_on(error)
+            self._explain_resumption(error)
             raise
         return report
 
@@ -113,7 +113,7 @@ class FleetRun:
             try:
                 self._check_values()
                 self._check_checks()
-                self._tell_start()
+                self._report_start()
                 async with deadline, self._uploads:
                     await self._run_waves()
             except TimeoutError:
@@ -124,17 +124,17 @@ class FleetRun:
                 self._state.keep_totals()
         return self.report()
 
-    def _say_how_to_go_on(self, error: BaseException) -> None:
+    def _explain_resumption(self, error: BaseException) -> None:
         """Show how to resume an interrupted run: in a note on the error, in an event and in the log."""
         words = self._state.progress
-        if self._state.is_under_way:
+        if self._state.is_unfinished:
             if self._resumption is None:
-                words += ". The run has no journal and cannot be resumed: make a new plan for what is left"
+                words += ". The run has no journal and cannot be resumed: make a new plan for the remaining targets"
             else:
                 words += f". {self._resumption} finishes the run"
             error.add_note(f"The run was interrupted: {words}")
         # The observer comes first: a live table restores the terminal, and an earlier log line would garble the table.
-        self._state.tell_last(FleetEventKind.INTERRUPTED, message=f"interrupted: {words}")
+        self._state.emit_last(FleetEventKind.INTERRUPTED, message=f"interrupted: {words}")
         if not isinstance(error, Exception):
             _LOG.warning("The run was interrupted: %s", words)
 
@@ -156,12 +156,12 @@ class FleetRun:
         values = {name: given[name] for name in action.names}
         mark = self._state.value_mark
         if mark is None:
-            self._state.keep_value_mark(mark_of(values))
-        elif not fits(values, mark):
+            self._state.keep_value_mark(hash_of(values))
+        elif not is_hash_of(values, mark):
             raise InvalidArgumentError(
                 "variables",
-                "differ from the values that the run began with, so that targets would have different values. Pass the "
-                "same values, or make a new plan",
+                "differ from the values that the run began with, so targets would get different values. Pass the same "
+                "values, or make a new plan",
             )
 
     def _check_checks(self) -> None:
@@ -170,12 +170,12 @@ class FleetRun:
             return
         given, known = [name_of(check) for check in self._options.verify], self._state.checks
         if given and not isinstance(self._plan.action, Redeploy):
-            raise InvalidArgumentError("verify", "needs a redeployment: other actions start no deployment to check")
+            raise InvalidArgumentError("verify", "works only for redeployments, because other actions deploy nothing")
         if known is None and given and not self._state.is_resumed:
             self._state.keep_checks(given)
         elif given != [*(known or ())]:
-            again = f"pass {', '.join(known)} again" if known else "leave it out"
-            raise InvalidArgumentError("verify", f"differs from the checks of the first run: {again}")
+            again = f"Pass {', '.join(known)} again" if known else "Leave it out"
+            raise InvalidArgumentError("verify", f"differs from the checks of the first run. {again}")
 
     async def _check_names(self, operations: Sequence[PlannedOperation]) -> None:
         """Refuse targets that have become protected environments, before anything is sent."""
@@ -190,9 +190,9 @@ class FleetRun:
         else:
             check_names(targets, names, self._options.protected)
 
-    def _tell_start(self) -> None:
+    def _report_start(self) -> None:
         message = f"{self._plan.what}: {counted(len(self._plan.operations))}"
-        self._state.tell(FleetEventKind.RUN_STARTED, message=message)
+        self._state.emit(FleetEventKind.RUN_STARTED, message=message)
 
     async def _run_waves(self) -> None:
         left = [one for one in self._plan.operations if not self._state.entry(one).state.is_final]
@@ -239,7 +239,7 @@ class FleetRun:
         if self._control.stopped:
             return
         self._state.wave += 1
-        self._state.tell(FleetEventKind.WAVE_STARTED, message=f"wave {self._state.wave}: {counted(len(wave))}")
+        self._state.emit(FleetEventKind.WAVE_STARTED, message=f"wave {self._state.wave}: {counted(len(wave))}")
         await self._run_wave([*begun, *wave])
 
     async def _run_wave(self, operations: Sequence[PlannedOperation]) -> None:
@@ -264,8 +264,8 @@ class FleetRun:
             with metered(Meter(priority=Priority.WRITE)) as meter:
                 self._state.meter(operation, meter)
                 if self._is_ready(operation):
-                    await self._tried(operation)
-            self._judge()
+                    await self._try_operation(operation)
+            self._check_failures()
 
     def _is_ready(self, operation: PlannedOperation) -> bool:
         """Return whether the operations before this one have succeeded. If one has failed, end this one as failed."""
@@ -274,12 +274,12 @@ class FleetRun:
         missing = [one for one in needed if self._state.entry(one).state is not OperationState.SUCCEEDED]
         failed = [one for one in missing if self._state.entry(one).state.is_final]
         if failed and not self._control.stopped:
-            message = f"was not started, because an operation that it needs has failed: {failed[0].label}"
+            message = f"was not started, because an operation that it depends on has failed: {failed[0].label}"
             self._state.end(operation, OperationState.FAILED, {"message": message})
         return not missing
 
-    async def _tried(self, operation: PlannedOperation) -> None:
-        """Carry out an operation. Try again after a pause if nothing happened or the operation is repeatable."""
+    async def _try_operation(self, operation: PlannedOperation) -> None:
+        """Carry out an operation. Try again after a pause if it had no effect or can be repeated."""
         tries, action = 0, operation.action or self._plan.action
         while await self._may_start(operation):
             try:
@@ -291,13 +291,13 @@ class FleetRun:
                 self._stop(f"the upload failed: {error.cause.message}")
             except LaunchError as error:
                 tries += 1
-                again = _happened_nothing(error) or (error.ambiguous and isinstance(action, SetVariables))
+                again = _had_no_effect(error) or (error.ambiguous and isinstance(action, SetVariables))
                 if tries < _TRIES and again and not self._is_sent(operation):
                     self._state.leave_open(
                         operation, self._state.settled_state(operation), f"{error.message}. The run tries again"
                     )
-                    pause = max(error.retry_after or 0.0, _PAUSE * 2.0**tries)
-                    await asyncio.sleep(min(pause, _LONGEST_PAUSE))
+                    pause = max(error.retry_after or 0.0, _FIRST_PAUSE_S * 2.0**tries)
+                    await asyncio.sleep(min(pause, _MAX_PAUSE_S))
                     continue
                 self._end_with(operation, error)
             return
@@ -326,14 +326,14 @@ class FleetRun:
     async def _may_start(self, operation: PlannedOperation) -> bool:
         """Wait while the run is paused. Return whether to carry out this operation."""
         while self._control.is_paused and not self._control.stopped and not self._is_sent(operation):
-            if not self._pause_was_told:
-                self._pause_was_told = True
-                self._state.tell(FleetEventKind.PAUSED)
+            if not self._pause_was_reported:
+                self._pause_was_reported = True
+                self._state.emit(FleetEventKind.PAUSED)
             self._changed.clear()
             await self._changed.wait()
-        if self._pause_was_told and not self._control.is_paused:
-            self._pause_was_told = False
-            self._state.tell(FleetEventKind.RESUMED)
+        if self._pause_was_reported and not self._control.is_paused:
+            self._pause_was_reported = False
+            self._state.emit(FleetEventKind.RESUMED)
         # A stopped run still waits for deployments that were sent.
         return not self._control.stopped or self._is_sent(operation)
 
@@ -341,7 +341,7 @@ class FleetRun:
         return self._state.entry(operation).state is OperationState.SENT
 
     def _end_with(self, operation: PlannedOperation, error: LaunchError) -> None:
-        """Write down the outcome of an operation that ended in an error."""
+        """Record the outcome of an operation that ended with an error."""
         if isinstance(error, DeploymentFailed):
             detail = {"message": error.report.headline, "report": error.report.to_dict()}
             ended_at = ended_at_of(error.report.deployment)
@@ -356,21 +356,21 @@ class FleetRun:
         if _concerns_the_run(error):
             self._state.leave_open(operation, self._state.settled_state(operation), str(error))
             return self._stop(error.message)
-        if _happened_nothing(error) or self._is_in_doubt(operation):
+        if _had_no_effect(error) or self._is_in_doubt(operation):
             self._state.failed += 1
             return self._state.leave_open(operation, self._state.settled_state(operation), str(error))
         detail = {"message": str(error), "error": type(error).__name__}
         return self._state.end(operation, OperationState.FAILED, detail)
 
     def _is_in_doubt(self, operation: PlannedOperation) -> bool:
-        """Return whether an earlier run may have done the operation, and the check of that failed."""
+        """Return whether an earlier run may have carried out the operation, and a check of this has failed."""
         if isinstance(operation.action, Task) and operation.action.is_repeatable:
             return False
         settled = self._state.settled_state(operation)
         return settled is OperationState.INTENDED or self._state.may_be_done(operation)
 
     def _end_sent_with(self, operation: PlannedOperation, error: LaunchError) -> None:
-        """Write down why the wait for an existing deployment failed: a resumption can wait again."""
+        """Record why the wait for an existing deployment failed. A resumption can wait again."""
         if isinstance(error, NotFoundError):
             return self._state.end(operation, OperationState.FAILED, {"message": str(error)})
         message = error.message if isinstance(error, WaitTimeout) else str(error)
@@ -380,7 +380,7 @@ class FleetRun:
             self._stop(error.message)
         return None
 
-    def _judge(self) -> None:
+    def _check_failures(self) -> None:
         """Stop the run if too large a share of the plan's targets has failed."""
         failed, total, share = self._state.failed, len(self._plan.operations), self._options.stop_on_failures
         if share is not None and failed > share * total:
@@ -389,7 +389,7 @@ class FleetRun:
     def _stop(self, reason: str) -> None:
         if not self._control.stopped:
             self._control.cancel(reason)
-            self._state.tell(FleetEventKind.STOPPING, message=reason)
+            self._state.emit(FleetEventKind.STOPPING, message=reason)
 
 
 def _concerns_the_run(error: LaunchError) -> bool:
@@ -399,7 +399,7 @@ def _concerns_the_run(error: LaunchError) -> bool:
     return isinstance(error, ClosedError | ConfigurationError | QuotaExceededError | UnauthorizedError)
 
 
-def _happened_nothing(error: LaunchError) -> bool:
+def _had_no_effect(error: LaunchError) -> bool:
     """Return whether the service has done nothing, and a later try may succeed."""
     if isinstance(error, DeadlineExceeded):
         return not error.ambiguous

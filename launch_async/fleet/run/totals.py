@@ -1,4 +1,4 @@
-"""The totals of all runs of a plan. Each step in the journal contains them, so that a killed run counts, too."""
+"""The totals of all runs of a plan. Each step in the journal contains them, so the totals include killed runs."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class Totals:
     @classmethod
     def last_of(cls, entries: Iterable[Entry]) -> Self:
         """Return the totals that were written last; zeros if there was no run."""
-        told = [cast("Mapping[str, object]", entry.detail["run"]) for entry in entries if "run" in entry.detail]
-        # Totals only grow.
-        last = max(told, key=lambda one: (cast("int", one["runs"]), cast("float", one["seconds"])), default=None)
+        written = [cast("Mapping[str, object]", entry.detail["run"]) for entry in entries if "run" in entry.detail]
+        # Totals only grow, so the largest totals are the last ones.
+        last = max(written, key=lambda one: (cast("int", one["runs"]), cast("float", one["seconds"])), default=None)
         if last is None:
             return cls()
         return cls(

@@ -1,7 +1,7 @@
 """One archive for a whole run: packed once, uploaded once, and used for every target.
 
-A ZIP that was uploaded at the project level works for any deployment (FACTS §5). It is not known whether one upload
-works for any number of deployments. If the service refuses it, the target gets a separate upload.
+A ZIP that was uploaded at the project level works for any deployment. It is not known whether one upload works for any
+number of deployments. If the service refuses the upload, the target gets a separate upload.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class SharedUpload:
         Raises:
             UploadFailedError: The files could not be uploaded.
         """
-        assert self._source is not None  # noqa: S101 - a shared upload of them was refused
+        assert self._source is not None  # noqa: S101 - only called after a shared upload was refused
         async with self._lock:
             return await self._upload(
                 self._source,

@@ -1,7 +1,7 @@
 """Check whether values of variables are those that a run began with, without storing a value.
 
 A journal contains a hash of all values together, salted and computed slowly (scrypt). Other values have another hash.
-The hash has 32 bits, so many guesses match it, and nobody can find out which guess is right.
+The hash has 32 bits, so many guesses match it, and it does not show which guess is right.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import secrets
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["fits", "mark_of"]
+__all__ = ["hash_of", "is_hash_of"]
 
 _COST: Final = 2**14
 _BYTES: Final = 4
 
 
-def mark_of(values: Mapping[str, str]) -> dict[str, str]:
+def hash_of(values: Mapping[str, str]) -> dict[str, str]:
     """Return the salted hash of values, for a journal."""
     salt = secrets.token_bytes(16)
     return {"salt": salt.hex(), "mark": _mark(values, salt)}
 
 
-def fits(values: Mapping[str, str], mark: Mapping[str, str]) -> bool:
+def is_hash_of(values: Mapping[str, str], mark: Mapping[str, str]) -> bool:
     """Return whether a hash belongs to these values."""
     return _mark(values, bytes.fromhex(mark["salt"])) == mark["mark"]
 
