@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "AUDIENCE",
     "FRAME",
     "HTML",
     "JUNIT",
     "MARKDOWN",
     "PAGE",
     "TRACEBACK",
+    "Audience",
     "Displayable",
     "RunShown",
     "StepsShown",
@@ -107,6 +110,26 @@ def progress_of_deployment(title: str) -> StepsShown:
     """Return the display for a deployment's progress that fits a terminal, a notebook or a log."""
     notebook, session = (import_module(f"launch_async.display.live.{name}") for name in ("notebook", "session"))
     return cast("StepsShown", notebook.Progress(title, mode="notebook" if session.in_notebook() else "lines"))
+
+
+def _here(callback: Callable[..., object]) -> Callable[..., object]:
+    return callback
+
+
+class Audience(NamedTuple):
+    """The caller of a long call.
+
+    Attributes:
+        is_interactive: Whether the caller uses an interactive prompt, so that progress is shown by default.
+        deliver: Returns a callback that runs the given one in the caller's thread.
+    """
+
+    is_interactive: bool = False
+    deliver: Callable[[Callable[..., object]], Callable[..., object]] = _here
+
+
+AUDIENCE: Final[ContextVar[Audience]] = ContextVar("launch_async_audience", default=Audience())  # noqa: B039
+"""The caller of the current call. `launch_sync` sets it."""
 
 
 def at_a_prompt() -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from types import MappingProxyType, TracebackType
@@ -27,7 +28,6 @@ from launch_async.rate_limit.registry import ShareBudget, check_share_budget, sh
 from launch_async.rate_limit.types import LimiterStatus, RateLimit, RateLimiter
 from launch_async.resources._cache import CachePurges
 from launch_async.settings import check_organization_uid, region_advice, resolve_app_url, resolve_endpoint
-from launch_async.watch.audience import Observers, showing_deployment
 from launch_async.wire.secret import Secret, hidden, hidden_json, kind_of
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from launch_async.resources.usage import Usage
     from launch_async.state.declared import DeclaredState
     from launch_async.variables import Variables
+    from launch_async.watch.audience import Observers
     from launch_async.watch.log_cursor import LogCursor
     from launch_async.watch.merging import FollowedLine
     from launch_async.watch.waiting import Watching
@@ -553,8 +554,8 @@ class LaunchClient:
         `on_failure="restore"` also `listDeployments` and `getDeploymentDownloadUrl`; `launch.projects:read`.
         """
         check_callback(on_log=on_log, on_progress=on_progress)
-        given = Observers(on_log=on_log, on_progress=on_progress)
-        with showing_deployment(progress, f"Deployment to environment {environment_uid}", given) as observers:
+        title = f"Deployment to environment {environment_uid}"
+        with _showing(progress, title, on_log=on_log, on_progress=on_progress) as observers:
             return await self._deploying.deploy(
                 project_uid,
                 environment_uid,
@@ -613,8 +614,8 @@ class LaunchClient:
         `launch:manage`, or `launch.projects:read` and `launch.projects:write`.
         """
         check_callback(on_log=on_log, on_progress=on_progress)
-        given = Observers(on_log=on_log, on_progress=on_progress)
-        with showing_deployment(progress, f"Restore of environment {environment_uid}", given) as observers:
+        title = f"Restore of environment {environment_uid}"
+        with _showing(progress, title, on_log=on_log, on_progress=on_progress) as observers:
             return await self._restoring.restore(
                 project_uid, environment_uid, to=to, timeout=timeout, observers=observers
             )
@@ -670,8 +671,8 @@ class LaunchClient:
         `createDeployment`; scope `launch:manage`, or `launch.projects:read` and `launch.projects:write`.
         """
         check_callback(on_log=on_log, on_progress=on_progress)
-        given = Observers(on_log=on_log, on_progress=on_progress)
-        with showing_deployment(progress, f"Promotion to environment {environment_uid}", given) as observers:
+        title = f"Promotion to environment {environment_uid}"
+        with _showing(progress, title, on_log=on_log, on_progress=on_progress) as observers:
             return await self._promoting.promote(
                 source_ref,
                 project_uid,
@@ -723,8 +724,8 @@ class LaunchClient:
             WaitTimeout: The deployment did not end in time. Resume the release again.
         """
         check_callback(on_log=on_log, on_progress=on_progress)
-        given = Observers(on_log=on_log, on_progress=on_progress)
-        with showing_deployment(progress, f"Release of {os.fspath(journal)}", given) as observers:
+        title = f"Release of {os.fspath(journal)}"
+        with _showing(progress, title, on_log=on_log, on_progress=on_progress) as observers:
             return await self._releasing.resume(journal, verify, timeout, observers=observers)
 
     async def create_site(
@@ -801,8 +802,8 @@ class LaunchClient:
             environment_variables=environment_variables,
         )
         check_callback(on_log=on_log, on_progress=on_progress)
-        given = Observers(on_log=on_log, on_progress=on_progress)
-        with showing_deployment(progress, f"Site {name}", given) as observers:
+        title = f"Site {name}"
+        with _showing(progress, title, on_log=on_log, on_progress=on_progress) as observers:
             return await self._deploying.create_site(
                 settings, source, wait=wait, observers=observers, timeout=timeout, secrets=secrets
             )
@@ -842,7 +843,7 @@ class LaunchClient:
         """
         check_callback(on_update=on_update)
         uid = getattr(ref, "deployment_uid", None) or getattr(ref, "uid", "")
-        with showing_deployment(progress, f"Deployment {uid}".strip(), Observers(on_update=on_update)) as observers:
+        with _showing(progress, f"Deployment {uid}".strip(), on_update=on_update) as observers:
             return await self._watching.wait(ref, timeout=timeout, on_update=observers.on_update)
 
     async def wait_all(
@@ -1081,6 +1082,20 @@ class LaunchClient:
 
         call = raw_call(method, path, query or {}, json, timeout)
         return await self._pipeline.read(call, partial(undisclosed, partial(parsed_if_any, call.operation)))
+
+
+def _showing(
+    progress: bool | None,
+    title: str,
+    *,
+    on_log: Callable[[LogLine], object] | None = None,
+    on_progress: Callable[[int], object] | None = None,
+    on_update: Callable[[Deployment], object] | None = None,
+) -> AbstractContextManager[Observers]:
+    """Show the progress of a deployment if requested; see `showing_deployment`."""
+    from launch_async.watch.audience import Observers, showing_deployment
+
+    return showing_deployment(progress, title, Observers(on_log=on_log, on_progress=on_progress, on_update=on_update))
 
 
 def _check_kind(name: str, option: object, kind: type) -> None:

@@ -291,6 +291,8 @@ HEAVY = {
     "launch_async.models.page",
     "launch_async.models.requests",
     "launch_async.resources.environments",
+    "launch_async.rate_limit.shared.local_share",
+    "launch_async.watch.audience",
     "launch_async.wire.converter",
     "redis",
     "rich",

@@ -49,7 +49,7 @@ RESPONSE_LIMIT: Final = 64 * 1024 * 1024
 """Default maximum size of a response, in bytes after decompression."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class FileBody:
     """A file as a request body. The transport reads it from disk each time that it sends the request.
 

@@ -21,7 +21,7 @@ REQUEST_ID_HEADERS: Final = ("x-request-id", "x-runtime-id", "request-id")
 _HIDDEN_HEADERS: Final = r"cookie|auth|token|secret|key|signature|credential|location|link|refresh"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class ReceivedResponse:
     """One response without its body, which is in the result or the error of the call.
 

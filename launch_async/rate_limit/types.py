@@ -90,7 +90,7 @@ class Operation(Protocol):
 
 
 # Not frozen: every request creates one, and an instance of a frozen class takes twice as long to create.
-@attrs.define
+@attrs.define(eq=False)
 class Answer:
     """The outcome of a request that was sent. The limiter learns from it.
 
@@ -152,7 +152,7 @@ class Permit:
             settle(None)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class LimiterStatus(Displayable):
     """The state of a limiter at one moment.
 

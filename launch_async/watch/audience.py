@@ -1,41 +1,18 @@
-"""Progress output of long calls: when to show it, and in which thread.
-
-`launch_sync` sets whether its caller uses an interactive prompt, and runs the progress output in the caller's thread.
-"""
+"""Progress output of long calls: when to show it, and in which thread. Both depend on the caller's `AUDIENCE`."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator
-from contextvars import ContextVar
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
-from launch_async._views import progress_of_deployment, progress_of_run
+from launch_async._views import AUDIENCE, progress_of_deployment, progress_of_run
 from launch_async.errors import InvalidArgumentError
 
-__all__ = ["AUDIENCE", "Audience", "Observers", "showing_deployment", "showing_run"]
+__all__ = ["Observers", "showing_deployment", "showing_run"]
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., object])
-
-
-def _here(callback: Callable[..., object]) -> Callable[..., object]:
-    return callback
-
-
-class Audience(NamedTuple):
-    """The caller of a long call.
-
-    Attributes:
-        is_interactive: Whether the caller uses an interactive prompt, so that progress is shown by default.
-        deliver: Returns a callback that runs the given one in the caller's thread.
-    """
-
-    is_interactive: bool = False
-    deliver: Callable[[Callable[..., object]], Callable[..., object]] = _here
-
-
-AUDIENCE: Final[ContextVar[Audience]] = ContextVar("launch_async_audience", default=Audience())  # noqa: B039
 
 
 class Observers(NamedTuple):

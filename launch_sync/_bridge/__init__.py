@@ -27,9 +27,8 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
 
-from launch_async._views import TRACEBACK, at_a_prompt
+from launch_async._views import AUDIENCE, TRACEBACK, Audience, at_a_prompt
 from launch_async.errors import ClosedError
-from launch_async.watch.audience import AUDIENCE, Audience
 from launch_sync._bridge.loop import (
     Guard,
     bridge_thread_error,

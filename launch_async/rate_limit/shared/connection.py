@@ -6,15 +6,17 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from launch_async.errors import LaunchError
 from launch_async.rate_limit.round_trips import RoundTrips
-from launch_async.rate_limit.shared.local_share import LocalShare
 from launch_async.rate_limit.shared.messages import Ask, ImmediateStore, Reply, Store, StoreUnavailable
 from launch_async.rate_limit.types import RateLimit
+
+if TYPE_CHECKING:
+    from launch_async.rate_limit.shared.local_share import LocalShare
 
 __all__ = ["Config", "Connection"]
 

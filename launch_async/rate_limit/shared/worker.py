@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from launch_async.errors import DeadlineExceeded, LaunchError
 from launch_async.rate_limit.event_loops import call_on
@@ -22,10 +22,12 @@ from launch_async.rate_limit.loop_bucket import LoopBucket
 from launch_async.rate_limit.poll_share import poll_interval
 from launch_async.rate_limit.queue import FairQueue, Waiter
 from launch_async.rate_limit.shared.connection import Config, Connection
-from launch_async.rate_limit.shared.local_share import LocalShare
 from launch_async.rate_limit.shared.messages import Ask, Grant, Memory, Reply, StoreUnusable
 from launch_async.rate_limit.shared.report_buffer import ReportBatch, ReportBuffer
 from launch_async.rate_limit.types import Answer, Priority, RateLimit, deadline_too_near
+
+if TYPE_CHECKING:
+    from launch_async.rate_limit.shared.local_share import LocalShare
 
 __all__ = ["Worker"]
 
