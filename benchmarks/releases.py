@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks._report import Mark, Report, arguments, write_report
-from tests.support.timed_releases import COLD, healthy_releases, preview_life, requests_of_restoration
+from tests.support.timed_releases import COLD_S, healthy_releases, preview_life, requests_of_restoration
 from tests.worlds.oracle import Kind
 from tests.worlds.releases import bad_release, nothing_is_lost
 from tests.worlds.world import run_world
@@ -33,7 +33,7 @@ def measure(seed: int, bad: int, healthy: int, previews: int) -> Report:
     wrong, killed, restored = _bad_releases(seed, bad)
     print(f"{bad} bad releases, {killed} kills: {restored} restored ({time.perf_counter() - began:.0f} s)", flush=True)
     false_alarms = healthy_releases(healthy)
-    print(f"{healthy} healthy releases over an edge that is cold for {COLD:.0f} s: {false_alarms} called unhealthy")
+    print(f"{healthy} healthy releases over an edge that is cold for {COLD_S:.0f} s: {false_alarms} called unhealthy")
     life = preview_life(previews, seed)
     print(f"{previews} previews, {life.created} created, {life.kills} kills, {life.sweeps} sweeps: {life}")
     with tempfile.TemporaryDirectory() as folder:
