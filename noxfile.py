@@ -89,6 +89,7 @@ def types(session: nox.Session) -> None:
     """Our own code by two checkers in strict mode, every public name fully typed, and the code of users by five."""
     install(session, "lint")
     session.run("mypy")
+    session.run("mypy", "--explicit-package-bases", "--package", "benchmarks")
     session.run("pyright")
     for package in PACKAGES:
         session.run("pyright", "--ignoreexternal", "--verifytypes", package)

@@ -88,7 +88,7 @@ def contest(address: str, names: Sequence[str]) -> Generator[Contest]:
             command = [sys.executable, "-m", "benchmarks._contest", name, address]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             stack.callback(process.wait)
-            stack.callback(cast("Callable[[], None]", process.stdin.close if process.stdin else process.terminate))
+            stack.callback(process.stdin.close if process.stdin else process.terminate)
             made._processes[name] = process  # noqa: SLF001 - it is made here
         yield made
 

@@ -110,7 +110,7 @@ class Worker:
     def end(self) -> Sequence[float]:
         """Stop the process, and return the times of its responses."""
         self._pipe.send("end")
-        answered = self._pipe.recv()
+        answered: Sequence[float] = self._pipe.recv()
         self.process.join()
         return answered
 

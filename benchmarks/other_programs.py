@@ -11,7 +11,7 @@ on the machine. A round is a seed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 from benchmarks._report import Mark, Report, Row, present
 from tests.support.other_programs import (
@@ -36,7 +36,9 @@ class Table:
         self.least: dict[str, list[float]] = {}
         self.refused: dict[str, list[float]] = {}
 
-    def add(self, what: str, cell: str, unit: str, figures: Sequence[float], *, better: str = "more") -> None:
+    def add(
+        self, what: str, cell: str, unit: str, figures: Sequence[float], *, better: Literal["more", "less"] = "more"
+    ) -> None:
         """Add a row for one cell."""
         print(f"{what:44} {cell:34} {', '.join(f'{one:6.2f}' for one in figures)}  {unit}", flush=True)
         self._rows.setdefault(what, []).append(Row(cell, f"{what}: {unit}", list(figures), better))
