@@ -3,12 +3,13 @@
 All clients and threads share the loop (`launch_sync._bridge.loop`), the rate limit and the connections. The rules for
 every call:
 
-- the coroutine sees the caller's context variables;
-- callbacks run in the caller's thread, in order; an exception in one cancels the coroutine and reaches the caller;
-  progress output also gets the end of the call, and long calls show progress by default at an interactive prompt;
-- Ctrl-C cancels the coroutine, waits for its clean-up (5 s at most) and is raised again; a second one returns at once;
-- an iterator, and the body of a `with`, is one task from its first step to its last, so that time-outs and task groups
-  of the async side may span steps.
+- The coroutine sees the caller's context variables.
+- Callbacks run in the caller's thread, in order. An exception in a callback cancels the coroutine and reaches the
+  caller. Progress output also receives the end of a cancelled call. At an interactive prompt, long calls show progress
+  by default.
+- Ctrl-C cancels the coroutine, waits at most 5 s for its clean-up, and is raised again. A second Ctrl-C does not wait.
+- An iterator and the body of a `with` run in one task from the first step to the last, so time limits and task groups
+  of the async side can span several steps.
 """
 
 from __future__ import annotations
@@ -45,21 +46,21 @@ R = TypeVar("R")
 P = ParamSpec("P")
 
 _CLEAN_UP_SECONDS = 5.0
-# A wait is cut into slices, after which a Ctrl-C is seen at the latest: Windows does not interrupt a waiting lock, and
-# elsewhere a signal may arrive just before the wait begins.
+# Waits are split into slices of this length, so that Ctrl-C is noticed after one slice: Windows does not interrupt a
+# thread that waits for a lock, and on other systems a signal may arrive just before the wait begins.
 _SLICE_SECONDS = 0.1 if sys.platform == "win32" else 1.0
 
-_Mail: TypeAlias = "SimpleQueue[_Delivery | None]"
-# Where the thread that waits for the current call reads what it is to run.
-_mail: ContextVar[_Mail | None] = ContextVar("launch_sync_mail", default=None)
+_Deliveries: TypeAlias = "SimpleQueue[_Delivery | None]"
+# The queue of callbacks for the thread that waits for the current call.
+_deliveries: ContextVar[_Deliveries | None] = ContextVar("launch_sync_deliveries", default=None)
 
 
 def run(coroutine: Coroutine[object, object, T]) -> T:
     """Run a coroutine on the private loop and return its result.
 
     Raises:
-        BridgeThreadError: called on the private loop itself.
-        ClosedError: the interpreter is exiting.
+        BridgeThreadError: The call was made on the private loop itself.
+        ClosedError: The interpreter is exiting.
     """
     call = _Call(coroutine)
     task = call.wait(call.start)
@@ -68,34 +69,34 @@ def run(coroutine: Coroutine[object, object, T]) -> T:
     except asyncio.CancelledError:
         raise _cut_off() from None
     finally:
-        del call, task  # a traceback keeps this frame; it must not keep the error in turn
+        del call, task  # a traceback refers to this frame, which must not refer to the error
 
 
 def iterate(source: AsyncIterator[T], lender: object = None) -> Generator[T, None, None]:
-    """Iterate over an async iterator, all of it in one task; leaving early closes the source.
+    """Iterate over an async iterator in one task. A caller that stops early closes the source.
 
     Args:
         source: The async iterator.
-        lender: Whose connections it uses: kept alive by the iteration.
+        lender: The object whose connections the iterator uses. The iteration keeps it alive.
 
     Raises:
-        BridgeThreadError: used on the private loop itself.
-        ClosedError: the interpreter is exiting, or the iteration was begun before a fork.
+        BridgeThreadError: The iterator was used on the private loop itself.
+        ClosedError: The interpreter is exiting, or the iteration began before a fork.
     """
-    conversation = _Conversation()
+    steps = _Steps()
     try:
         while True:
             try:
-                item = conversation.ask(source.__anext__)
+                item = steps.run(source.__anext__)
             except StopAsyncIteration:
                 return
             yield item
     finally:
-        conversation.end(getattr(source, "aclose", None))
+        steps.end(getattr(source, "aclose", None))
 
 
 def entered(manager: AbstractAsyncContextManager[T, bool | None]) -> AbstractContextManager[T, bool | None]:
-    """Return a context manager that enters and leaves an async one, both in the same task."""
+    """Return a context manager that enters and leaves an async context manager in the same task."""
     return _Entered(manager)
 
 
@@ -104,27 +105,31 @@ def delivered(callback: None) -> None: ...
 @overload
 def delivered(callback: Callable[P, object]) -> Callable[P, None]: ...
 def delivered(callback: Callable[P, object] | None) -> Callable[P, None] | None:
-    """Return a callback for the async side that runs the given one in the thread that waits for the call.
+    """Return a callback for the async side. It runs the given callback in the thread that waits for the call.
 
-    The loop does not wait for it: the call is posted, and order is kept. What arrives after the call has ended is lost.
+    Callbacks run in the order in which they are posted, and the loop does not wait for them. A callback that is posted
+    after the end of the call does not run.
     """
     if callback is None:
         return None
 
     def post(*args: P.args, **kwargs: P.kwargs) -> None:
-        mail = _mail.get()
-        if mail is None:
+        deliveries = _deliveries.get()
+        if deliveries is None:
             callback(*args, **kwargs)
         else:
-            mail.put(_Delivery(partial(callback, *args, **kwargs), to_the_end))
+            deliveries.put(_Delivery(partial(callback, *args, **kwargs), to_the_end))
 
-    # A bound method is of the object that shows something.
+    # `to_the_end` is an attribute of the progress output. The callback may be one of its bound methods.
     to_the_end = getattr(getattr(callback, "__self__", callback), "to_the_end", False)
     return post
 
 
 def gathered(items: T) -> T:
-    """Return what an iterable argument gives, taken in the caller's thread: a listing could not be read on the loop."""
+    """Return the items of an iterable argument as a list.
+
+    This reads them in the caller's thread, because the listings of launch_sync cannot be read on the loop.
+    """
     given: object = items
     if isinstance(given, Iterable) and not isinstance(given, Collection):
         return cast("T", list(cast("Iterable[object]", given)))
@@ -132,7 +137,7 @@ def gathered(items: T) -> T:
 
 
 class _Delivery:
-    """A callback that is to be run; `to_the_end`, also while a call that was broken off cleans up."""
+    """A callback to run. With `to_the_end`, it also runs while a cancelled call cleans up."""
 
     def __init__(self, run: Callable[[], object], to_the_end: bool) -> None:
         self.run = run
@@ -140,15 +145,16 @@ class _Delivery:
 
 
 class Lifetime:
-    """From the making of an object that must be closed until it is: by `with`, by its close method, or forgotten.
+    """The lifetime of an object that a `with`, its close method, or the garbage collector closes.
 
     Args:
         owner: The object of launch_sync.
-        manager: The asynchronous object behind it.
-        close: Closes that. Must not refer to the owner.
-        fork_aware: Whether the asynchronous object tells its own connections from inherited ones, so that a forked
-            child may use and close it too. Otherwise a child leaves it alone.
-        lender: Whose connections it uses, if not its own: kept alive by it, and nothing is lost if it is not closed.
+        manager: The async object behind it.
+        close: Closes the async object. Must not refer to the owner.
+        fork_aware: Whether the async object can distinguish its own connections from inherited ones. A forked child may
+            then use and close it, too. Otherwise a child does not touch it.
+        lender: The object whose connections the async object borrows; None if it opens separate connections. This keeps
+            the lender alive. An owner that borrows connections does not need to be closed.
     """
 
     def __init__(
@@ -170,7 +176,7 @@ class Lifetime:
             self._guard.release()
 
     def enter(self) -> None:
-        """Begin a `with`."""
+        """Enter a `with`."""
         self._pid = os.getpid()
         self._body.__enter__()
         self._guard.hold()
@@ -178,7 +184,7 @@ class Lifetime:
     def exit(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        """End a `with`; in a forked child close only what the child opened."""
+        """Leave a `with`. In a forked child, close only the connections that the child opened."""
         try:
             if self._pid == os.getpid():
                 return self._body.__exit__(kind, error, traceback)
@@ -189,16 +195,17 @@ class Lifetime:
             self._guard.release()
 
     def close(self) -> None:
-        """Close the object, without a `with` or in its midst; at exit everything is closed already."""
+        """Close the object, also inside its `with`. While the interpreter exits, all objects are already closed."""
         if (loop := loop_of_this_thread()) is not None:
-            loop.close_soon(self._close)  # for the garbage collector, that may end things there, where nobody can wait
+            # The garbage collector may run on the loop's thread, which cannot wait for the loop.
+            loop.close_soon(self._close)
         elif not has_exited():
             run(self._close())
         self._guard.release()
 
 
-def _say_of_the_call(error: BaseException, task: asyncio.Task[T] | None) -> None:
-    """Add what a call that was broken off says of how to go on; at a prompt, show no frame of ours after a Ctrl-C."""
+def _add_notes_of_call(error: BaseException, task: asyncio.Task[T] | None) -> None:
+    """Add the notes of a cancelled call, which say how to continue. At a prompt, hide our frames after a Ctrl-C."""
     try:
         if task is not None and task.done():
             task.result()
@@ -214,11 +221,11 @@ _ELSEWHERE = Audience(deliver=delivered)
 
 
 class _Call(Generic[T]):
-    """A coroutine on the loop, and the thread that waits for it and runs what is delivered meanwhile."""
+    """A coroutine on the loop. The thread that waits for it also runs the callbacks that the coroutine posts."""
 
     def __init__(self, coroutine: Coroutine[object, object, T]) -> None:
         self._coroutine = coroutine
-        self._mail: _Mail = SimpleQueue()
+        self._deliveries: _Deliveries = SimpleQueue()
         self._abandoned = False
         self._task: asyncio.Task[T] | None = None
         try:
@@ -227,27 +234,27 @@ class _Call(Generic[T]):
             coroutine.close()
             raise
         self._context: Context = copy_context()
-        self._context.run(_mail.set, self._mail)
-        # Progress that nobody asked for is for one call at a time: not for those of a pool of threads.
+        self._context.run(_deliveries.set, self._deliveries)
+        # Progress by default is only for calls of the main thread. Calls of several threads would mix their output.
         if threading.current_thread() is threading.main_thread():
             self._context.run(AUDIENCE.set, _AT_A_PROMPT if at_a_prompt() else _ELSEWHERE)
         else:
             self._context.run(AUDIENCE.set, _ELSEWHERE)
 
     def start(self) -> None:
-        """Begin; runs on the loop."""
+        """Start the task. Call this on the loop."""
         self._task = self._loop.create_task(self._coroutine, self._context)
         self._task.add_done_callback(self._finish)
 
     def wait(self, action: Callable[[], object]) -> asyncio.Task[T]:
-        """Do something on the loop, wait until the loop answers, and return the task that ran it."""
+        """Run an action on the loop, wait until the loop answers, and return the task that ran the action."""
         try:
             self._loop.post(action)
             while (delivery := self._read()) is not None:
                 delivery.run()
         except BaseException as error:
             self._abandon()
-            _say_of_the_call(error, self._task)
+            _add_notes_of_call(error, self._task)
             raise
         return cast("asyncio.Task[T]", self._task)
 
@@ -257,16 +264,16 @@ class _Call(Generic[T]):
     def _read(self) -> _Delivery | None:
         while True:
             with suppress(Empty):
-                return self._mail.get(timeout=_SLICE_SECONDS)
+                return self._deliveries.get(timeout=_SLICE_SECONDS)
 
     def _answer(self) -> None:
-        # A daemon thread must not wake up into an exiting interpreter: it would print a traceback there.
+        # A daemon thread that wakes up while the interpreter exits would print a traceback.
         if not self._loop.exiting:
-            self._mail.put(None)
+            self._deliveries.put(None)
 
     def _finish(self, task: asyncio.Task[T]) -> None:
         if not task.cancelled():
-            task.exception()  # seen, even if nobody waits any more
+            task.exception()  # otherwise asyncio logs the error if no thread waits for the task
         self._answer()
 
     def _abandon(self) -> None:
@@ -279,49 +286,49 @@ class _Call(Generic[T]):
         deadline = time.monotonic() + _CLEAN_UP_SECONDS
         while not self.finished() and (left := deadline - time.monotonic()) > 0:
             with suppress(Empty):
-                delivery = self._mail.get(timeout=min(left, _SLICE_SECONDS))
+                delivery = self._deliveries.get(timeout=min(left, _SLICE_SECONDS))
                 if delivery is not None and delivery.to_the_end:
                     delivery.run()
 
     def _cancel(self) -> None:
         if self._task is None:
-            self.start()  # a coroutine that is cancelled before its first step never runs any of its code
+            self.start()  # cancel a started task, so that the coroutine can clean up
         cast("asyncio.Task[T]", self._task).cancel()
 
 
-class _Conversation(_Call[None]):
-    """Several steps, asked for one by one, in one task."""
+class _Steps(_Call[None]):
+    """Several steps that run in one task. The caller requests them one by one."""
 
     def __init__(self) -> None:
-        self._steps: asyncio.Queue[Callable[[], Awaitable[object]] | None] = asyncio.Queue()
+        self._requested: asyncio.Queue[Callable[[], Awaitable[object]] | None] = asyncio.Queue()
         self._answered: object = None
         self._error: BaseException | None = None
-        super().__init__(self._converse())
+        super().__init__(self._run_all())
 
     def start(self) -> None:
-        """Begin; runs on the loop."""
+        """Start the task. Call this on the loop."""
         super().start()
         self._loop.keep(cast("asyncio.Task[object]", self._task))
 
     def is_here(self) -> bool:
-        """Whether the current thread is the one of the task, which cannot wait for it."""
+        """Whether the current thread runs the task, and so cannot wait for it."""
         return self._loop.is_here()
 
-    def goes_on(self) -> bool:
-        """Whether the task can take another step: not after a Ctrl-C, at exit, or in a forked child."""
+    def can_continue(self) -> bool:
+        """Whether the task can run another step. It cannot after a Ctrl-C, at exit, or in a forked child."""
         loop = self._loop
         return loop.is_ours() and not (loop.exiting or self._abandoned or self.finished())
 
-    def ask(self, step: Callable[[], Awaitable[R]]) -> R:
+    def run(self, step: Callable[[], Awaitable[R]]) -> R:
         """Run one step on the loop and return its result, or raise its error.
 
         Raises:
-            BridgeThreadError: called on the private loop itself.
-            ClosedError: the conversation was begun before a fork, or was cut off.
+            BridgeThreadError: The call was made on the private loop itself.
+            ClosedError: The steps began before a fork, or were cancelled.
         """
         if self.is_here():
             raise bridge_thread_error()
-        if not self.goes_on():
+        if not self.can_continue():
             raise _cut_off()
         if self.wait(partial(self._take, step)).done():
             raise _cut_off()
@@ -330,44 +337,44 @@ class _Conversation(_Call[None]):
             try:
                 raise error
             finally:
-                del error  # as in `run`
+                del error  # see the function `run`
         answer, self._answered = self._answered, None
         return cast("R", answer)
 
     def end(self, last: Callable[[], Awaitable[object]] | None = None) -> None:
-        """Run a last step and end the task, or quietly do nothing where it cannot take another step."""
-        if not self.goes_on():
+        """Run a last step and end the task. If the task cannot run another step, do nothing."""
+        if not self.can_continue():
             return
         try:
-            # The garbage collector may drop an iterator on the loop itself, where nobody can wait for the step.
+            # The garbage collector may drop an iterator on the loop's thread, which cannot wait for the step.
             if last is not None and not self.is_here():
-                self.ask(last)
+                self.run(last)
                 last = None
         finally:
             self._loop.post(partial(self._end_soon, last))
 
     def drop(self) -> None:
-        """End the task quietly: nobody is left who could ask for another step."""
+        """End the task silently, because its owner no longer exists."""
         self.end()
         self._abandoned = True
 
     def _take(self, step: Callable[[], Awaitable[object]]) -> None:
         if self._task is None:
             self.start()
-        self._steps.put_nowait(step)
+        self._requested.put_nowait(step)
 
     def _end_soon(self, last: Callable[[], Awaitable[object]] | None) -> None:
         if last is not None:
-            self._steps.put_nowait(last)
-        self._steps.put_nowait(None)
+            self._requested.put_nowait(last)
+        self._requested.put_nowait(None)
 
-    async def _converse(self) -> None:
-        while (step := await self._steps.get()) is not None:
+    async def _run_all(self) -> None:
+        while (step := await self._requested.get()) is not None:
             try:
                 self._answered = await step()
             except asyncio.CancelledError:
                 raise
-            except BaseException as error:  # raised in the caller's thread, where it belongs
+            except BaseException as error:  # `run` raises it in the caller's thread
                 self._error = error
             self._answer()
 
@@ -375,38 +382,38 @@ class _Conversation(_Call[None]):
 class _Entered(AbstractContextManager[T, bool | None]):
     def __init__(self, manager: AbstractAsyncContextManager[T, bool | None]) -> None:
         self._manager = manager
-        # More than one where a `with` stands in another one; each is dropped with this object if it was never left.
-        self._conversations: list[tuple[_Conversation, Callable[[], object]]] = []
+        # Nested `with` statements can enter one object several times.
+        self._open: list[tuple[_Steps, Callable[[], object]]] = []
 
     def __enter__(self) -> T:
-        conversation = _Conversation()
+        steps = _Steps()
         try:
-            entered = conversation.ask(self._manager.__aenter__)
+            entered = steps.run(self._manager.__aenter__)
         except BaseException:
-            conversation.end()
+            steps.end()
             raise
-        forgotten = weakref.finalize(self, conversation.drop)
-        forgotten.atexit = False
-        self._conversations.append((conversation, forgotten.detach))
+        finalizer = weakref.finalize(self, steps.drop)
+        finalizer.atexit = False
+        self._open.append((steps, finalizer.detach))
         return entered
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        if not self._conversations:
+        if not self._open:
             return None
-        conversation, remember = self._conversations.pop()
-        remember()
-        if not conversation.goes_on():
+        steps, detach_finalizer = self._open.pop()
+        detach_finalizer()
+        if not steps.can_continue():
             return None
         leave = partial(self._manager.__aexit__, kind, error, traceback)
-        if conversation.is_here():  # see `Lifetime.close`
-            conversation.end(leave)
+        if steps.is_here():  # see `Lifetime.close`
+            steps.end(leave)
             return None
         try:
-            return conversation.ask(leave)
+            return steps.run(leave)
         finally:
-            conversation.end()
+            steps.end()
 
 
 def _cut_off() -> ClosedError:

@@ -55,11 +55,11 @@ class LaunchSyncInAsyncWarning(RuntimeWarning):
 
 
 def current_loop() -> LoopThread:
-    """Return the loop of this process, started if need be.
+    """Return the loop of this process, and start it if necessary.
 
     Raises:
-        BridgeThreadError: called on the loop itself.
-        ClosedError: the interpreter is exiting.
+        BridgeThreadError: The call was made on the loop itself.
+        ClosedError: The interpreter is exiting.
     """
     loop = _process.loop
     if loop is not None and loop.is_here():
@@ -72,7 +72,7 @@ def current_loop() -> LoopThread:
 
 
 def loop_is_running() -> bool:
-    """Whether this process has started a loop."""
+    """Return whether this process has started a loop."""
     return _process.loop is not None and _process.loop.is_ours()
 
 
@@ -83,7 +83,7 @@ def loop_of_this_thread() -> LoopThread | None:
 
 
 def has_exited() -> bool:
-    """Whether the interpreter is exiting, and everything is closed."""
+    """Return whether the interpreter is exiting and all objects are closed."""
     return _process.exited
 
 
@@ -93,31 +93,34 @@ class Guard:
     Args:
         owner: The object of launch_sync that a user should have closed.
         close: Closes the async object behind it. Must not refer to the owner.
-        fork_aware: Whether a forked child may close the async object too. Otherwise a child leaves it alone.
+        fork_aware: Whether a forked child may close the async object, too. Otherwise a child does not touch it.
     """
 
     def __init__(self, owner: object, close: _Close, *, fork_aware: bool = False) -> None:
-        self._forgotten = _Forgotten(type(owner).__name__, close, fork_aware)
-        _process.open.add(self._forgotten)
-        weakref.finalize(owner, self._forgotten).atexit = False
+        self._finalizer = _Finalizer(type(owner).__name__, close, fork_aware)
+        _process.open.add(self._finalizer)
+        weakref.finalize(owner, self._finalizer).atexit = False
 
     def hold(self) -> None:
-        """A `with` will close the owner: an exit in its midst, as in a daemon thread, deserves no warning."""
-        self._forgotten.held = True
+        """Suppress the warning, because a `with` will close the owner.
+
+        The program may exit inside the `with`, for example while a daemon thread runs it.
+        """
+        self._finalizer.held = True
 
     def release(self) -> None:
-        """The owner was closed: nothing is left to do."""
-        _process.open.discard(self._forgotten)
+        """Record that the owner was closed, so that its end needs no clean-up."""
+        _process.open.discard(self._finalizer)
 
 
-class _Forgotten:
-    """What to do about an owner that goes without having been closed."""
+class _Finalizer:
+    """Closes an object whose owner was collected, or still exists at exit, and was never closed."""
 
     def __init__(self, name: str, close: _Close, fork_aware: bool) -> None:
         self._name = name
         self._close = close
         self._fork_aware = fork_aware
-        self._line = _line_of_the_user()
+        self._line = _line_of_user()
         self._pid = os.getpid()
         self.held = False
 
@@ -161,22 +164,22 @@ class LoopThread:
         ready.wait()
 
     def is_ours(self) -> bool:
-        """Whether it was started by this process, and runs; a fork copies the object but not the thread."""
+        """Whether this process started the loop, and the loop runs. A fork copies the object but not the thread."""
         return self._pid == os.getpid() and self._thread.is_alive()
 
     def runs(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether that is its event loop."""
+        """Return whether `loop` is the event loop of this thread."""
         return self._loop is loop
 
     def is_here(self) -> bool:
-        """Whether the current thread is the loop's."""
+        """Whether the current thread runs the loop."""
         return self._thread.ident == threading.get_ident()
 
     def post(self, action: Callable[[], object]) -> None:
-        """Do something on the loop soon, in the order of posting.
+        """Run an action on the loop soon. Actions run in the order of posting.
 
         Raises:
-            ClosedError: the loop is closed.
+            ClosedError: The loop is closed.
         """
         try:
             self._loop.call_soon_threadsafe(action)
@@ -184,25 +187,25 @@ class LoopThread:
             raise _exited_error() from None
 
     def create_task(self, coroutine: Coroutine[object, object, T], context: Context) -> asyncio.Task[T]:
-        """Start a coroutine; runs on the loop."""
+        """Start a coroutine as a task. Call this on the loop."""
         return self._loop.create_task(coroutine, context=context)
 
     def keep(self, task: asyncio.Task[object]) -> None:
-        """Hold a task until it is done: the loop itself would let it go with those who wait for it."""
+        """Keep a reference to a task until it is done, because the loop only keeps weak references."""
         self._kept.add(task)
         task.add_done_callback(self._kept.discard)
 
     def tasks(self) -> set[asyncio.Task[object]]:
-        """Return what runs or waits on the loop."""
+        """Return all tasks of the loop."""
         return asyncio.all_tasks(self._loop)
 
     def close_soon(self, close: _Close) -> None:
-        """Run a clean-up that nobody waits for, but that exit lets finish."""
+        """Run a clean-up without a wait. An exit of the interpreter waits for it."""
         with suppress(ClosedError):
             self.post(partial(self._close, close))
 
     def park(self) -> None:
-        """Hold the loop's thread at a point where it holds no lock, until `unpark`."""
+        """Pause the loop's thread at a point where it holds no lock, until `unpark`."""
         parked = threading.Event()
         self._resume.clear()
         with suppress(ClosedError):
@@ -210,11 +213,11 @@ class LoopThread:
             parked.wait(_PARK_SECONDS)
 
     def unpark(self) -> None:
-        """Let the loop's thread go on."""
+        """Continue the loop's thread after `park`."""
         self._resume.set()
 
     def stop(self) -> None:
-        """Cancel what runs, let clean-up finish, close the loop and join its thread: two seconds at most."""
+        """Cancel all tasks, wait for their clean-up, close the loop and join its thread. This takes at most 2 s."""
         self.exiting = True
         with suppress(ClosedError):
             self.post(self._begin_to_stop)
@@ -249,18 +252,18 @@ class LoopThread:
             try:
                 self._loop.run_forever()
             except (KeyboardInterrupt, SystemExit):
-                continue  # asyncio lets these two through the loop; the call that raised them has them already
+                continue  # asyncio raises these two out of the loop, and the call that caused them gets them as well
             self._loop.close()
 
 
 class _Process:
-    """What this process has: at most one loop; and what it inherited, which is kept and never touched."""
+    """The state of this process: at most one loop, and the inherited objects, which it keeps and never touches."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.loop: LoopThread | None = None
         self.parked: LoopThread | None = None
-        self.open: set[_Forgotten] = set()
+        self.open: set[_Finalizer] = set()
         self.inherited: list[object] = []
         self.exited = False
         self.warned = False
@@ -277,13 +280,13 @@ def _start_loop() -> LoopThread:
         if loop is None or not loop.is_ours():
             try:
                 loop = _process.loop = LoopThread()
-            except RuntimeError:  # no new thread: the interpreter is exiting, or the system's limit is reached
+            except RuntimeError:  # the interpreter is exiting, or the system allows no further thread
                 raise ClosedError("launch_sync cannot start its thread now.") from None
         return loop
 
 
 def bridge_thread_error() -> BridgeThreadError:
-    """Return the error with advice."""
+    """Return the error for a call on the loop itself."""
     return BridgeThreadError(
         "launch_sync was called on its own event loop and would wait forever. Use launch_async in code that runs there."
     )
@@ -298,7 +301,7 @@ def _is_in_async(loop: LoopThread | None) -> bool:
         running = asyncio.get_running_loop()
     except RuntimeError:
         return False
-    # With gevent our loop runs in a greenlet of this very thread, and nobody who calls is in a coroutine for that.
+    # With gevent, our loop runs in a greenlet of this same thread, although the caller is not in a coroutine.
     return loop is None or not loop.runs(running)
 
 
@@ -307,9 +310,9 @@ def _warn_in_async() -> None:
     if _process.warned or (ipython is not None and ipython.get_ipython() is not None):
         return
     _process.warned = True
-    filename, line = _line_of_the_user()
+    filename, line = _line_of_user()
     warnings.warn_explicit(
-        "launch_sync was called from a coroutine and blocks its event loop until the answer is here. "
+        "launch_sync was called from a coroutine and blocks its event loop until the answer arrives. "
         "Use launch_async in coroutines.",
         LaunchSyncInAsyncWarning,
         filename,
@@ -317,7 +320,7 @@ def _warn_in_async() -> None:
     )
 
 
-def _line_of_the_user() -> tuple[str, int]:
+def _line_of_user() -> tuple[str, int]:
     frame = sys._getframe()  # noqa: SLF001 - as warnings and logging do
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "launch_sync":
         frame = frame.f_back
@@ -349,12 +352,12 @@ def _after_fork_in_child() -> None:
 
 
 def _never_destroy(things: list[object]) -> None:
-    """Keep things, and all that they refer to, until the process is gone. The end of the interpreter is included.
+    """Keep objects, and all objects that they refer to, until the process has ended.
 
-    Otherwise a child that ends as programs do would destroy its parent's connections: unregister them from the epoll
-    instance that both share, and complain of tasks and sessions. A cycle of references is destroyed by the garbage
-    collector only, and the collector never visits what it has frozen. `gc.freeze` freezes everything that exists at the
-    fork; the documentation of Python recommends that for programs that fork.
+    Otherwise the normal exit of a child would destroy its parent's connections: it would unregister them from the epoll
+    instance that both processes share, and print warnings about tasks and sessions. Only the garbage collector destroys
+    a cycle of references, and it never visits frozen objects. `gc.freeze` freezes all objects that exist at the fork.
+    Python's documentation recommends this for programs that fork.
     """
     things.append(things)
     gc.freeze()
@@ -363,8 +366,8 @@ def _never_destroy(things: list[object]) -> None:
 def _at_exit() -> None:
     _process.exited = True
     try:
-        for forgotten in list(_process.open):
-            forgotten()
+        for finalizer in list(_process.open):
+            finalizer()
     finally:
         if _process.loop is not None and _process.loop.is_ours():
             _process.loop.stop()

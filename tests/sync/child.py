@@ -68,7 +68,7 @@ def works(launch: LaunchClient) -> bool:
 
 def conversations() -> int:
     """Return the number of running iterators and bodies of a `with`."""
-    return sum("_converse" in repr(task) for task in _loop.current_loop().tasks())
+    return sum("_run_all" in repr(task) for task in _loop.current_loop().tasks())
 
 
 def never_closed() -> None:
