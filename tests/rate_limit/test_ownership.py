@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import weakref
 
 import pytest
 
@@ -116,9 +117,8 @@ def test_limiters_of_unused_tokens_are_removed() -> None:
 
 def test_the_next_client_uses_the_budget_of_a_closed_client() -> None:
     launch, _ = client(token="left")
-    limiter = launch._pipeline.limiter
-    number = id(limiter)
-    del launch, limiter
+    limiter = weakref.ref(launch._pipeline.limiter)
+    del launch
     gc.collect()
 
-    assert id(client(token="left")[0]._pipeline.limiter) == number
+    assert client(token="left")[0]._pipeline.limiter is limiter()
