@@ -94,7 +94,7 @@ def test_incomplete_arguments_are_a_usage_error(command: Command, typed: tuple[s
     assert "error: project" in ended.err
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for other processes")
 def test_ctrl_c_deletes_the_scratch_project() -> None:
     with LaunchEmulator(rate_limit=None, build_seconds=30.0) as emulator:
         variables = {

@@ -580,7 +580,9 @@ async def test_an_error_after_a_lost_answer_does_not_claim_that_nothing_happened
     assert caught.value.ambiguous
 
 
-@pytest.mark.parametrize("first", [[], [answer(429)], [ConnectError("no")]], ids=["at once", "refused", "never left"])
+@pytest.mark.parametrize(
+    "first", [[], [answer(429)], [ConnectError("no")]], ids=["immediately", "refused", "never sent"]
+)
 @virtual_time
 async def test_a_404_to_the_first_delete_is_not_found(first: list[Any]) -> None:
     async with client_on(FakeTransport(*first, answer(404))) as launch:

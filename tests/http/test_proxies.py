@@ -61,7 +61,7 @@ def test_no_proxy_is_read_as_by_curl(no_proxy: str, host: str, direct: bool) -> 
     assert bypasses(no_proxy, host, 80) is direct
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_agrees_with_the_table() -> None:
     assert [(no_proxy, host, by_curl(no_proxy, host)) for no_proxy, host, _ in CURL] == CURL
 

@@ -131,7 +131,7 @@ console.log(JSON.stringify(JSON.parse(require("fs").readFileSync(0, "utf8")).map
 PIECES = ["a", " ", "#", "\\n", "\\", "$", "=", "'", '"', "`", "\n", "export ", "A", "x.y", ": ", "="]
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not here")
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 def test_the_reader_agrees_with_npm_on_all_files():
     chance = random.Random(4)
     files = ["".join(chance.choices(PIECES, k=chance.randint(1, 12))) for _ in range(4000)]

@@ -342,7 +342,7 @@ def test_fields_are_found_without_the_usual_list(document: object) -> None:
         ({"error_message": "Failed", "errors": {"name": ["is too long", "is taken"]}}, "name: is too long; is taken"),
         ({"errors": "name is too long"}, "name is too long"),
     ],
-    ids=["all at once", "by field", "no list"],
+    ids=["one list", "by field", "no list"],
 )
 def test_a_message_may_be_a_list_or_a_text(document: object, message: str) -> None:
     assert error_of(400, document).message == message
