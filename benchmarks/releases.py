@@ -18,7 +18,7 @@ from typing import Final
 from benchmarks._report import Mark, Report, arguments, write_report
 from tests.support.timed_releases import COLD_S, healthy_releases, preview_life, requests_of_restoration
 from tests.worlds.oracle import Kind
-from tests.worlds.releases import bad_release, nothing_is_lost
+from tests.worlds.releases import bad_release, violations_of_release
 from tests.worlds.world import run_world
 
 BAD: Final = 1000
@@ -59,7 +59,7 @@ def _bad_releases(seed: int, count: int) -> tuple[Counter[Kind], int, int]:
     """Return the faults, the number of killed processes, and the number of restored releases."""
     wrong, killed, restored = Counter[Kind](), 0, 0
     for number in range(seed * count, (seed + 1) * count):
-        ending = run_world(number, {"bad release": bad_release}, oracle=nothing_is_lost)
+        ending = run_world(number, {"bad release": bad_release}, oracle=violations_of_release)
         wrong.update(one.kind for one in ending.violations)
         killed += ending.account.faults["killed"]
         restored += not ending.violations

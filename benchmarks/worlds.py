@@ -17,7 +17,7 @@ import attrs
 
 from benchmarks._report import Mark, Report, arguments, write_report
 from tests.worlds import SCENARIOS
-from tests.worlds.claims import Told
+from tests.worlds.claims import Reported
 from tests.worlds.oracle import Kind
 from tests.worlds.world import Ending, run_world
 
@@ -40,7 +40,7 @@ class Tally:
     worlds: Counter[str] = attrs.field(factory=Counter[str])
     requests: int = 0
     faults: Counter[str] = attrs.field(factory=Counter[str])
-    told: Counter[Told] = attrs.field(factory=Counter[Told])
+    reported: Counter[Reported] = attrs.field(factory=Counter[Reported])
     wrong: Counter[Kind] = attrs.field(factory=Counter[Kind])
     virtual_seconds: float = 0.0
 
@@ -49,14 +49,14 @@ class Tally:
         self.worlds[ending.scenario] += 1
         self.requests += ending.account.requests
         self.faults += ending.account.faults
-        self.told.update(claim.told for claim in ending.claims)
+        self.reported.update(claim.reported for claim in ending.claims)
         self.wrong.update(violation.kind for violation in ending.violations)
         self.virtual_seconds += ending.seconds
 
     @property
     def unknown(self) -> float:
         """Operations with an unknown outcome, for each hundred faults."""
-        return 100 * self.told[Told.UNKNOWN] / max(self.faults.total(), 1)
+        return 100 * self.reported[Reported.UNKNOWN] / max(self.faults.total(), 1)
 
 
 def measure(first: int, seeds: int) -> Report:
@@ -73,10 +73,10 @@ def measure(first: int, seeds: int) -> Report:
     print(f"{seeds} worlds ({shares}), {tally.virtual_seconds / 3600:.0f} virtual hours, {tally.requests} requests")
     print(f"{100 * seconds / seeds:.1f} s for each hundred worlds")
     print("faults:", ", ".join(f"{name} {count}" for name, count in tally.faults.most_common()))
-    print("told:", ", ".join(f"{told} {count}" for told, count in tally.told.most_common()))
+    print("reported:", ", ".join(f"{reported} {count}" for reported, count in tally.reported.most_common()))
     print()
     return Report(
-        f"{seeds} worlds: {tally.told.total()} operations, {tally.faults.total()} faults",
+        f"{seeds} worlds: {tally.reported.total()} operations, {tally.faults.total()} faults",
         [],
         [
             *(Mark(text, [tally.wrong[kind]], 0, "less") for kind, text in WRONG.items()),

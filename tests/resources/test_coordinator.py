@@ -1,4 +1,4 @@
-"""Calls that create at the same place at the same time never take each other's creations for their own."""
+"""Calls that create objects at the same place at the same time never adopt each other's creations."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ MINE, YOURS, NEWEST = "a" * 40, "b" * 40, "c" * 40
 
 
 class Service:
-    """Creates deployments; loses the answers that it is told to lose, and answers the others after a while."""
+    """A service that creates deployments. It loses the answers that the test names, and delays the others."""
 
-    def __init__(self, *fates: str) -> None:
-        self.fates = list(fates)
+    def __init__(self, *outcomes: str) -> None:
+        self.outcomes = list(outcomes)
         self.listing_seconds = 0.0
         self.times: list[float] = []
         self.made: list[dict[str, Any]] = []
@@ -37,7 +37,7 @@ class Service:
         if request.method == "GET":
             await asyncio.sleep(self.listing_seconds)
             return answer(200, {"deployments": self.made, "pagination": {"count": len(self.made)}}, DATED)
-        fate = self.fates.pop(0) if self.fates else "slow"
+        fate = self.outcomes.pop(0) if self.outcomes else "slow"
         await asyncio.sleep(1)
         if fate == "lost before":
             raise ResponseLost("lost")
@@ -58,7 +58,7 @@ async def deployments(service: Service, *asked: dict[str, str], timeout: float =
 
 
 @virtual_time
-async def test_what_another_call_is_just_creating_is_not_adopted() -> None:
+async def test_a_deployment_that_another_call_is_creating_is_not_adopted() -> None:
     service = Service("lost before", "slow")
 
     first, second = await deployments(service, {}, {})
@@ -67,10 +67,10 @@ async def test_what_another_call_is_just_creating_is_not_adopted() -> None:
     assert len(service.made) == 2
 
 
-@pytest.mark.parametrize("fates", list(itertools.product(LOST, repeat=2)))
+@pytest.mark.parametrize("outcomes", list(itertools.product(LOST, repeat=2)))
 @virtual_time
-async def test_equal_calls_whose_answers_are_lost_share_out_what_they_have_created(fates: tuple[str, str]) -> None:
-    service = Service(*fates)
+async def test_equal_calls_whose_answers_are_lost_each_get_one_of_their_deployments(outcomes: tuple[str, str]) -> None:
+    service = Service(*outcomes)
 
     first, second = await deployments(service, {}, {})
 
@@ -78,10 +78,10 @@ async def test_equal_calls_whose_answers_are_lost_share_out_what_they_have_creat
     assert len(service.made) == 2
 
 
-@pytest.mark.parametrize("fates", list(itertools.product(LOST, repeat=3)))
+@pytest.mark.parametrize("outcomes", list(itertools.product(LOST, repeat=3)))
 @virtual_time
-async def test_calls_for_different_commits_each_get_their_own(fates: tuple[str, str, str]) -> None:
-    service = Service(*fates)
+async def test_calls_for_different_commits_get_their_own_deployments(outcomes: tuple[str, str, str]) -> None:
+    service = Service(*outcomes)
 
     found = await deployments(service, {}, {"commit_hash": MINE}, {"commit_hash": YOURS})
 
@@ -90,7 +90,7 @@ async def test_calls_for_different_commits_each_get_their_own(fates: tuple[str, 
 
 
 @virtual_time
-async def test_calls_for_different_files_cannot_be_told_apart() -> None:
+async def test_calls_for_different_files_are_ambiguous() -> None:
     service = Service("lost after", "lost after")
 
     found = await deployments(service, {"upload_uid": UPLOAD}, {"upload_uid": PROJECT})
@@ -100,7 +100,7 @@ async def test_calls_for_different_files_cannot_be_told_apart() -> None:
 
 
 @virtual_time
-async def test_nothing_is_looked_up_while_another_creation_is_under_way() -> None:
+async def test_no_outcome_is_checked_during_another_creation() -> None:
     service = Service("lost before", "slow")
     async with client_on(FakeTransport(service), timeout=200.0) as launch:
         first = asyncio.ensure_future(launch.deployments.create(PROJECT, ENVIRONMENT))
@@ -113,7 +113,7 @@ async def test_nothing_is_looked_up_while_another_creation_is_under_way() -> Non
 
 
 @virtual_time
-async def test_nothing_is_sent_while_a_lost_answer_is_looked_up() -> None:
+async def test_no_creation_is_sent_while_an_outcome_is_checked() -> None:
     service = Service("lost before", "slow")
     service.listing_seconds = 5.0
     async with client_on(FakeTransport(service), timeout=200.0) as launch:
@@ -127,7 +127,7 @@ async def test_nothing_is_sent_while_a_lost_answer_is_looked_up() -> None:
 
 
 @virtual_time
-async def test_a_call_that_waits_for_a_look_up_too_long_has_sent_nothing() -> None:
+async def test_a_call_whose_wait_for_a_check_is_too_long_sends_nothing() -> None:
     service = Service("lost before")
     service.listing_seconds = 5.0
     async with client_on(FakeTransport(service)) as launch:
@@ -144,7 +144,7 @@ async def test_a_call_that_waits_for_a_look_up_too_long_has_sent_nothing() -> No
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_many_calls_for_one_environment_do_everything_once(seed: int) -> None:
+async def test_many_calls_for_one_environment_create_everything_once(seed: int) -> None:
     async with (
         LaunchEmulator(rate_limit=None, build_seconds=0.01) as emulator,
         client_of(emulator, retry=RetryPolicy(look_up_delays=(0.02, 0.05), settle_after=0.1)) as launch,

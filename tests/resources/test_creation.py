@@ -1,4 +1,4 @@
-"""What is created once stays created once, although its answer is lost; and a quota is told from a rate limit."""
+"""Objects are created once although their answer is lost, and a used quota is distinguished from a rate limit."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ from tests.support.core import (
     virtual_time,
 )
 
-LOST_AFTER_IT_HAPPENED: tuple[FaultKind, ...] = ("reset_after", "status_after", "truncate", "empty")
-LOST_BEFORE_IT_HAPPENED: tuple[FaultKind, ...] = ("reset_before", "status_before", "html")
+LOST_AFTER_ACTING: tuple[FaultKind, ...] = ("reset_after", "status_after", "truncate", "empty")
+LOST_BEFORE_ACTING: tuple[FaultKind, ...] = ("reset_before", "status_before", "html")
 QUICK = RetryPolicy(look_up_delays=(0.001, 0.001), settle_after=0.05)
 OLD = "2020-01-01T00:00:00.000Z"
 NOON = "2026-05-04T12:00:00.000Z"
@@ -61,8 +61,8 @@ def made(emulator: LaunchEmulator, noun: str) -> list[str]:
     return [creation.uid for creation in emulator.ledger.created if creation.noun == noun]
 
 
-@pytest.mark.parametrize("kind", [*LOST_AFTER_IT_HAPPENED, *LOST_BEFORE_IT_HAPPENED])
-async def test_a_project_is_created_once_wherever_its_answer_is_lost(
+@pytest.mark.parametrize("kind", [*LOST_AFTER_ACTING, *LOST_BEFORE_ACTING])
+async def test_a_project_is_created_once_although_its_answer_is_lost(
     emulator: LaunchEmulator, launch: LaunchClient, kind: FaultKind
 ) -> None:
     emulator.faults.add(kind, operation="createProject", times=1)
@@ -72,8 +72,8 @@ async def test_a_project_is_created_once_wherever_its_answer_is_lost(
     assert made(emulator, "project") == [project.uid]
 
 
-@pytest.mark.parametrize("kind", [*LOST_AFTER_IT_HAPPENED, *LOST_BEFORE_IT_HAPPENED])
-async def test_an_environment_is_created_once_wherever_its_answer_is_lost(
+@pytest.mark.parametrize("kind", [*LOST_AFTER_ACTING, *LOST_BEFORE_ACTING])
+async def test_an_environment_is_created_once_although_its_answer_is_lost(
     emulator: LaunchEmulator, launch: LaunchClient, kind: FaultKind
 ) -> None:
     project = emulator.add_project("storefront", git=True)
@@ -86,8 +86,8 @@ async def test_an_environment_is_created_once_wherever_its_answer_is_lost(
 
 
 @pytest.mark.parametrize("commit", [None, "89abcdef0123456789abcdef0123456789abcdef"])
-@pytest.mark.parametrize("kind", [*LOST_AFTER_IT_HAPPENED, *LOST_BEFORE_IT_HAPPENED])
-async def test_a_deployment_is_created_once_wherever_its_answer_is_lost(
+@pytest.mark.parametrize("kind", [*LOST_AFTER_ACTING, *LOST_BEFORE_ACTING])
+async def test_a_deployment_is_created_once_although_its_answer_is_lost(
     emulator: LaunchEmulator, launch: LaunchClient, kind: FaultKind, commit: str | None
 ) -> None:
     project = emulator.add_project("storefront", git=True)
@@ -102,7 +102,7 @@ async def test_a_deployment_is_created_once_wherever_its_answer_is_lost(
 
 
 @virtual_time
-async def test_a_name_that_was_taken_before_stays_a_conflict_after_a_lost_answer() -> None:
+async def test_a_name_that_was_already_taken_is_a_conflict_after_a_lost_answer() -> None:
     posts = [ResponseLost("lost"), answer(409)]
 
     async def step(request: Any) -> Any:
@@ -122,7 +122,7 @@ async def test_a_name_that_was_taken_before_stays_a_conflict_after_a_lost_answer
 
 
 @virtual_time
-async def test_a_name_that_is_taken_by_nothing_that_can_be_seen_may_be_taken_by_the_lost_request() -> None:
+async def test_a_taken_name_that_no_listing_shows_may_belong_to_the_lost_request() -> None:
     nothing = answer(200, {"projects": []})
     looks = [nothing] * len(RetryPolicy().look_times())
     transport = FakeTransport(ResponseLost("lost"), *looks, answer(409), *looks)
@@ -135,7 +135,7 @@ async def test_a_name_that_is_taken_by_nothing_that_can_be_seen_may_be_taken_by_
 
 
 @virtual_time
-async def test_what_another_service_has_created_does_not_count_here() -> None:
+async def test_a_creation_by_another_service_does_not_count() -> None:
     created = {"uid": "66c0ffee0000000000000aaa", "name": "landing"}
     elsewhere = FakeTransport(answer(201, {"project": created}))
     here = FakeTransport(ResponseLost("lost"), answer(200, {"projects": [created | {"createdAt": NOON}]}, DATED))
@@ -148,7 +148,7 @@ async def test_what_another_service_has_created_does_not_count_here() -> None:
 
 
 @pytest.mark.parametrize(("status", "error"), [(301, RedirectRefused), (308, RedirectRefused), (303, AmbiguousOutcome)])
-async def test_a_creation_that_is_sent_elsewhere_did_not_happen_here(status: int, error: type[LaunchError]) -> None:
+async def test_only_a_303_redirect_of_a_creation_is_ambiguous(status: int, error: type[LaunchError]) -> None:
     refused = [RedirectRefused("elsewhere", status=status) for _ in range(2)]
 
     async with client_on(FakeTransport(*refused), retry=QUICK) as launch:
@@ -158,7 +158,7 @@ async def test_a_creation_that_is_sent_elsewhere_did_not_happen_here(status: int
     assert caught.value.ambiguous == (status == 303)
 
 
-async def test_what_the_service_refuses_is_not_looked_up(emulator: LaunchEmulator, launch: LaunchClient) -> None:
+async def test_the_outcome_of_a_refused_creation_is_not_checked(emulator: LaunchEmulator, launch: LaunchClient) -> None:
     emulator.faults.add("status_before", operation="createProject", status=400)
 
     with pytest.raises(BadRequestError):
@@ -168,7 +168,7 @@ async def test_what_the_service_refuses_is_not_looked_up(emulator: LaunchEmulato
 
 
 @virtual_time
-async def test_what_cannot_be_looked_up_is_ambiguous() -> None:
+async def test_a_creation_that_cannot_be_checked_is_ambiguous() -> None:
     transport = FakeTransport(ResponseLost("lost"), answer(403))
     async with client_on(transport) as launch:
         with pytest.raises(AmbiguousOutcome, match="look whether it is there before you create it again") as caught:
@@ -193,7 +193,7 @@ async def test_several_candidates_are_named_and_none_is_adopted() -> None:
 
 
 @virtual_time
-async def test_a_success_that_cannot_be_read_and_is_not_found_is_never_repeated() -> None:
+async def test_an_unreadable_success_that_is_not_found_is_never_repeated() -> None:
     nothing = answer(200, {"projects": [], "pagination": {"count": 0}})
     transport = FakeTransport(answer(201, {"unexpected": 1}), nothing)
     async with client_on(transport) as launch:
@@ -204,7 +204,7 @@ async def test_a_success_that_cannot_be_read_and_is_not_found_is_never_repeated(
 
 
 @virtual_time
-async def test_an_answer_that_is_lost_again_and_again_ends_in_not_knowing() -> None:
+async def test_an_answer_that_is_lost_many_times_is_ambiguous() -> None:
     async def step(request: Any) -> Any:
         if request.method == "POST":
             raise ResponseLost("lost")
@@ -219,7 +219,7 @@ async def test_an_answer_that_is_lost_again_and_again_ends_in_not_knowing() -> N
 
 
 @virtual_time
-async def test_a_look_up_that_has_no_time_left_is_not_begun() -> None:
+async def test_an_outcome_is_not_checked_without_time_left() -> None:
     transport = FakeTransport(ResponseLost("lost"))
     async with client_on(transport, timeout=0.4) as launch:
         with pytest.raises(AmbiguousOutcome):
@@ -231,7 +231,7 @@ async def test_a_look_up_that_has_no_time_left_is_not_begun() -> None:
 # The quota of revalidations
 
 
-async def test_a_quota_that_is_used_up_is_told_from_a_rate_limit() -> None:
+async def test_a_used_quota_is_distinguished_from_a_rate_limit() -> None:
     async with (
         LaunchEmulator(rate_limit=None, revalidation_quota=1) as emulator,
         client_of(emulator) as launch,
@@ -247,26 +247,24 @@ async def test_a_quota_that_is_used_up_is_told_from_a_rate_limit() -> None:
     assert (caught.value.status, caught.value.retryable) == (429, False)
 
 
-COUNTED_OUT = answer(200, {"currentCacheRevalidations": 5, "maxCacheRevalidations": 5})
-LEFT = answer(200, {"currentCacheRevalidations": 4, "maxCacheRevalidations": 5})
+QUOTA_USED = answer(200, {"currentCacheRevalidations": 5, "maxCacheRevalidations": 5})
+QUOTA_LEFT = answer(200, {"currentCacheRevalidations": 4, "maxCacheRevalidations": 5})
 FORBIDDEN = answer(403, {"errors": [{"code": "launch.FORBIDDEN_RESOURCE", "message": "No."}]})
 
 
 @pytest.mark.parametrize(
     ("refusal", "usage", "kind"),
     [
-        (FORBIDDEN, COUNTED_OUT, QuotaExceededError),
-        (FORBIDDEN, LEFT, ForbiddenError),
+        (FORBIDDEN, QUOTA_USED, QuotaExceededError),
+        (FORBIDDEN, QUOTA_LEFT, ForbiddenError),
         (FORBIDDEN, answer(404), ForbiddenError),
-        (answer(404), COUNTED_OUT, NotFoundError),
-        (answer(403), COUNTED_OUT, ForbiddenError),
+        (answer(404), QUOTA_USED, NotFoundError),
+        (answer(403), QUOTA_USED, ForbiddenError),
     ],
-    ids=["used up", "not used up", "nobody knows", "another status", "no code"],
+    ids=["used", "not used", "unknown", "another status", "no code"],
 )
 @virtual_time
-async def test_only_the_usage_decides_what_a_refused_purge_means(
-    refusal: Any, usage: Any, kind: type[Exception]
-) -> None:
+async def test_the_usage_decides_the_error_of_a_refused_purge(refusal: Any, usage: Any, kind: type[Exception]) -> None:
     async with client_on(FakeTransport(refusal, usage)) as launch:
         with pytest.raises(kind) as caught:
             await launch.environments.revalidate_cache(PROJECT, ENVIRONMENT, path="/")
@@ -275,9 +273,9 @@ async def test_only_the_usage_decides_what_a_refused_purge_means(
 
 
 @virtual_time
-async def test_the_usage_is_asked_for_once_only() -> None:
+async def test_the_usage_is_requested_only_once() -> None:
     too_fast = answer(429, {"errors": [{"code": "launch.TOO_MANY_REQUESTS", "message": "Slower."}]})
-    transport = FakeTransport(too_fast, LEFT, too_fast)
+    transport = FakeTransport(too_fast, QUOTA_LEFT, too_fast)
     async with client_on(transport, retry=RetryPolicy(refusals=3)) as launch:
         with pytest.raises(RateLimitError):
             await launch.environments.revalidate_cache(PROJECT, ENVIRONMENT, path="/")
@@ -290,7 +288,7 @@ async def test_the_usage_is_asked_for_once_only() -> None:
 
 
 @pytest.mark.parametrize("pagination", [{"count": "many"}, {"count": -1}, "none", [], None, {"count": None}], ids=repr)
-async def test_a_listing_survives_whatever_stands_in_its_pagination(pagination: object) -> None:
+async def test_a_listing_is_read_with_any_pagination(pagination: object) -> None:
     document = {"projects": [{"uid": PROJECT}], "pagination": pagination}
     async with client_on(FakeTransport(answer(200, document))) as launch:
         assert [project.uid async for project in launch.projects.list()] == [PROJECT]
@@ -302,7 +300,7 @@ async def test_a_listing_that_is_no_list_is_a_decode_error() -> None:
             await launch.projects.list().page()
 
 
-# Deployments that a test has put into the emulator
+# Deployments that a test has added to the emulator
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "reset_before", "status_after"])

@@ -1,4 +1,4 @@
-"""A creation whose answer is lost: done once, and nothing of others' is taken for it; in company, with two clocks."""
+"""A creation whose answer is lost is done once, and adopts no object of other programs, also with two clocks."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def archive(tmp_path: Path) -> Archive:
     return build_archive(tmp_path)
 
 
-# What is ours, and what is not
+# Objects of this call and of colleagues
 
 
 @pytest.mark.parametrize("zip_after_end", [False, True])
 @pytest.mark.parametrize("theirs_at", [0.2, 3.0, 20.0, 45.0])
 @virtual_time
-async def test_files_that_a_colleague_deploys_are_not_taken_for_ours(
+async def test_the_deployment_of_a_colleagues_files_is_not_adopted(
     archive: Archive, zip_after_end: bool, theirs_at: float
 ) -> None:
     service = UnreliableService([NEVER], kind="upload", zip_after_end=zip_after_end)
@@ -61,7 +61,7 @@ async def test_files_that_a_colleague_deploys_are_not_taken_for_ours(
 
 @pytest.mark.parametrize("zip_after_end", [False, True])
 @virtual_time
-async def test_our_files_are_found_among_those_of_colleagues(archive: Archive, zip_after_end: bool) -> None:
+async def test_our_files_are_found_among_the_files_of_colleagues(archive: Archive, zip_after_end: bool) -> None:
     service = UnreliableService([Lost(acts_after=5.0, status=504)], kind="upload", zip_after_end=zip_after_end)
     async with service.client() as launch:
         for at in (1.0, 4.0, 7.0):
@@ -73,7 +73,7 @@ async def test_our_files_are_found_among_those_of_colleagues(archive: Archive, z
 
 
 @virtual_time
-async def test_nothing_is_sent_while_a_deployment_that_may_be_ours_has_not_ended(archive: Archive) -> None:
+async def test_no_request_is_repeated_during_a_deployment_that_may_be_ours(archive: Archive) -> None:
     service = UnreliableService([NEVER], kind="upload", zip_after_end=True, seconds=600.0)
     async with service.client() as launch:
         service.later(1.0, lambda: service.begin(content=b"theirs"))
@@ -84,7 +84,7 @@ async def test_nothing_is_sent_while_a_deployment_that_may_be_ours_has_not_ended
 
 
 @virtual_time
-async def test_a_zip_that_cannot_be_had_is_no_proof(archive: Archive) -> None:
+async def test_an_unavailable_zip_is_no_proof(archive: Archive) -> None:
     service = UnreliableService([NEVER], kind="upload")
     async with service.client() as launch:
         service.later(1.0, lambda: service.begin(commit=COMMIT))
@@ -107,7 +107,7 @@ async def test_create_says_that_only_deploy_can_compare_an_upload() -> None:
 
 
 @virtual_time
-async def test_create_says_that_a_zip_may_be_had_later() -> None:
+async def test_create_says_that_a_zip_may_be_available_later() -> None:
     service = UnreliableService([Lost()], kind="upload", zip_after_end=True, seconds=600.0)
     service.begin(content=b"before", at=-900.0)
     async with service.client() as launch:
@@ -116,7 +116,7 @@ async def test_create_says_that_a_zip_may_be_had_later() -> None:
 
 
 @virtual_time
-async def test_an_unknown_outcome_says_what_each_candidate_is() -> None:
+async def test_an_unknown_outcome_describes_each_candidate() -> None:
     service = UnreliableService([NEVER], shows_commits=False)
     async with service.client() as launch:
         service.later(1.0, service.begin)
@@ -129,7 +129,7 @@ async def test_an_unknown_outcome_says_what_each_candidate_is() -> None:
 
 
 @virtual_time
-async def test_another_commit_of_a_colleague_is_not_taken_for_ours() -> None:
+async def test_the_commit_of_a_colleague_is_not_adopted() -> None:
     service = UnreliableService([NEVER])
     async with service.client() as launch:
         service.later(1.0, lambda: service.begin(commit=OTHER_COMMIT))
@@ -140,7 +140,7 @@ async def test_another_commit_of_a_colleague_is_not_taken_for_ours() -> None:
 
 @pytest.mark.parametrize("fate", [Lost(), Lost(acts_after=8.0, status=504)])
 @virtual_time
-async def test_the_previous_zip_deployed_again_is_known_by_its_content(fate: Lost) -> None:
+async def test_a_redeployed_zip_is_recognized_by_its_content(fate: Lost) -> None:
     service = UnreliableService([fate], kind="upload")
     service.begin(content=b"before", at=-900.0)
     async with service.client() as launch:
@@ -152,7 +152,7 @@ async def test_the_previous_zip_deployed_again_is_known_by_its_content(fate: Los
 
 
 @virtual_time
-async def test_other_files_of_a_colleague_are_not_the_previous_zip() -> None:
+async def test_other_files_of_a_colleague_are_not_mistaken_for_the_previous_zip() -> None:
     service = UnreliableService([NEVER], kind="upload")
     service.begin(content=b"before", at=-900.0)
     async with service.client() as launch:
@@ -184,8 +184,8 @@ async def test_deploy_does_not_adopt_a_recent_deployment_of_the_same_source(
 
 
 @virtual_time
-async def test_a_deployment_that_was_made_seconds_before_counts_as_the_one_before() -> None:
-    # A new environment has a deployment that the client has not seen.
+async def test_a_deployment_from_seconds_before_counts_as_the_previous_one() -> None:
+    # A new environment has a deployment that the client has not read.
     service = UnreliableService()
     service.begin(commit=NEWEST, at=-2.0)
     async with service.client() as launch:
@@ -207,7 +207,7 @@ async def test_a_deployment_that_was_made_seconds_before_counts_as_the_one_befor
 
 @pytest.mark.parametrize("waits", [True, False])
 @virtual_time
-async def test_a_deploy_that_waits_lists_the_deployments_before_it_creates_one_and_not_again(
+async def test_a_deploy_that_waits_lists_the_deployments_once_before_the_creation(
     archive: Archive, waits: bool
 ) -> None:
     service = UnreliableService(kind="upload")
@@ -222,7 +222,7 @@ async def test_a_deploy_that_waits_lists_the_deployments_before_it_creates_one_a
 
 
 @virtual_time
-async def test_a_commit_that_a_colleague_has_chosen_is_not_the_newest() -> None:
+async def test_a_commit_that_a_colleague_chose_is_not_adopted_as_the_newest() -> None:
     service = UnreliableService([NEVER])
     service.begin(commit=NEWEST, at=-900.0)
     async with service.client() as launch:
@@ -234,7 +234,7 @@ async def test_a_commit_that_a_colleague_has_chosen_is_not_the_newest() -> None:
 
 
 @virtual_time
-async def test_the_newest_commit_is_found_beside_one_that_a_colleague_has_chosen() -> None:
+async def test_the_newest_commit_is_found_next_to_one_that_a_colleague_chose() -> None:
     service = UnreliableService([Lost(acts_after=8.0, status=504)])
     service.begin(commit=NEWEST, at=-900.0)
     async with service.client() as launch:
@@ -246,7 +246,7 @@ async def test_the_newest_commit_is_found_beside_one_that_a_colleague_has_chosen
 
 @pytest.mark.parametrize("fates", [[Lost(), Lost()], [NEVER, Lost()], [Lost(), NEVER]])
 @virtual_time
-async def test_a_commit_and_the_newest_one_at_once_are_never_mixed_up(fates: list[Any]) -> None:
+async def test_simultaneous_calls_for_a_commit_and_the_newest_commit_are_distinguished(fates: list[Any]) -> None:
     service = UnreliableService(fates, shows_commits=False)
     async with service.client() as launch:
         found = await asyncio.gather(
@@ -259,14 +259,14 @@ async def test_a_commit_and_the_newest_one_at_once_are_never_mixed_up(fates: lis
     assert len(service.posts()) == 2
 
 
-# Nothing is done twice
+# Nothing is created twice
 
 
 @pytest.mark.parametrize("commit", [None, COMMIT])
 @pytest.mark.parametrize("listed_after", [0.0, 20.0])
 @pytest.mark.parametrize("acts_after", [0.0, 3.0, 8.0, 25.0])
 @virtual_time
-async def test_what_acts_late_and_is_listed_late_is_done_once(
+async def test_a_request_that_acts_late_and_is_listed_late_is_done_once(
     acts_after: float, listed_after: float, commit: str | None
 ) -> None:
     service = UnreliableService([Lost(acts_after, status=504)], listed_after=listed_after)
@@ -278,7 +278,7 @@ async def test_what_acts_late_and_is_listed_late_is_done_once(
 
 
 @virtual_time
-async def test_a_creation_is_sent_again_when_it_cannot_take_effect_any_more() -> None:
+async def test_a_creation_is_repeated_when_the_first_can_no_longer_take_effect() -> None:
     service = UnreliableService([NEVER])
     async with service.client() as launch:
         deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
@@ -289,7 +289,7 @@ async def test_a_creation_is_sent_again_when_it_cannot_take_effect_any_more() ->
 
 
 @virtual_time
-async def test_the_time_counts_from_the_last_send() -> None:
+async def test_the_settling_time_counts_from_the_last_send() -> None:
     fates: list[Any] = [Refused(429, {"Retry-After": "20"}), Lost(acts_after=25.0)]
     service = UnreliableService(fates, listed_after=20.0)
     async with service.client(timeout=300.0) as launch:
@@ -326,7 +326,9 @@ async def test_a_difference_between_two_clocks_of_the_service_duplicates_nothing
 
 @pytest.mark.parametrize("jump", [3600.0, -3600.0])
 @virtual_time
-async def test_a_clock_that_is_set_meanwhile_doubles_nothing(monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
+async def test_a_clock_that_is_set_during_a_call_duplicates_nothing(
+    monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
     service = UnreliableService([Lost()])
     service.begin(at=-1800.0)
     async with service.client() as launch:
@@ -341,7 +343,7 @@ async def test_a_clock_that_is_set_meanwhile_doubles_nothing(monkeypatch: pytest
 @pytest.mark.parametrize("created_ahead", [-90.0, 0.0, 90.0])
 @pytest.mark.parametrize("acts_after", [0.0, None])
 @virtual_time
-async def test_without_a_date_time_proves_nothing(created_ahead: float, acts_after: float | None) -> None:
+async def test_without_a_date_header_the_time_is_no_proof(created_ahead: float, acts_after: float | None) -> None:
     service = UnreliableService([Lost(acts_after)], date_ahead=None, created_ahead=created_ahead)
     service.begin(at=-1800.0)
     async with service.client() as launch:
@@ -354,7 +356,7 @@ async def test_without_a_date_time_proves_nothing(created_ahead: float, acts_aft
 
 @pytest.mark.parametrize("acts_after", [0.0, 20.0, None])
 @virtual_time
-async def test_without_a_date_a_number_that_was_not_there_before_is_new(acts_after: float | None) -> None:
+async def test_without_a_date_header_a_new_number_is_a_new_deployment(acts_after: float | None) -> None:
     service = UnreliableService([Lost(acts_after)], date_ahead=None)
     service.begin(at=-1800.0)
     async with service.client() as launch:
@@ -365,7 +367,7 @@ async def test_without_a_date_a_number_that_was_not_there_before_is_new(acts_aft
 
 
 @virtual_time
-async def test_a_look_that_fails_is_repeated() -> None:
+async def test_a_check_that_fails_is_repeated() -> None:
     service = UnreliableService([Lost()])
     failures = iter([503] * 12)
 
@@ -386,7 +388,7 @@ async def test_a_look_that_fails_is_repeated() -> None:
 @pytest.mark.parametrize("created_ahead", [-60.0, -0.1, 0.0, 0.1, 60.0])
 @pytest.mark.parametrize("acts_after", [0.0, 20.0])
 @virtual_time
-async def test_a_project_is_known_by_its_name(created_ahead: float, acts_after: float) -> None:
+async def test_a_project_is_recognized_by_its_name(created_ahead: float, acts_after: float) -> None:
     service = UnreliableService([Lost(acts_after)], created_ahead=created_ahead, listed_after=15.0)
     async with service.client() as launch:
         project = await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
@@ -395,7 +397,7 @@ async def test_a_project_is_known_by_its_name(created_ahead: float, acts_after: 
 
 
 @virtual_time
-async def test_the_same_name_in_two_projects_at_once_is_two_environments() -> None:
+async def test_one_name_in_two_projects_makes_two_environments() -> None:
     service = UnreliableService([Lost(), Lost()])
     async with service.client() as launch:
         first, second = await asyncio.gather(
@@ -409,8 +411,8 @@ async def test_the_same_name_in_two_projects_at_once_is_two_environments() -> No
 
 
 @virtual_time
-async def test_a_name_that_our_own_lost_request_has_taken_is_ours() -> None:
-    # The first request acts when the second one is on its way already.
+async def test_a_name_that_our_lost_request_has_taken_is_ours() -> None:
+    # The first request takes effect when the second request is already on its way.
     service = UnreliableService([Lost(acts_after=49.99), Lost(), Lost()], listed_after=1.0)
     async with service.client(timeout=300.0) as launch:
         project = await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
@@ -419,7 +421,7 @@ async def test_a_name_that_our_own_lost_request_has_taken_is_ours() -> None:
 
 
 @virtual_time
-async def test_a_conflict_after_a_lost_answer_is_never_called_certain() -> None:
+async def test_a_conflict_after_a_lost_answer_is_ambiguous() -> None:
     service = UnreliableService([NEVER, Refused(409)])
     async with service.client(timeout=300.0) as launch:
         with pytest.raises(ConflictError) as caught:
@@ -428,7 +430,7 @@ async def test_a_conflict_after_a_lost_answer_is_never_called_certain() -> None:
     assert caught.value.ambiguous
 
 
-# What never left
+# Requests that were never sent
 
 
 async def _raising(_: Request, __: Send) -> Response:
@@ -441,7 +443,7 @@ async def _broken(_: Request, __: Send) -> Response:
 
 @pytest.mark.parametrize(("layer", "kind"), [(_raising, LaunchError), (_broken, KeyError)])
 @virtual_time
-async def test_a_middleware_that_raises_first_has_sent_nothing(
+async def test_a_middleware_that_raises_before_the_send_has_sent_nothing(
     layer: Callable[[Request, Send], Any], kind: type[Exception]
 ) -> None:
     service = UnreliableService()
@@ -456,7 +458,7 @@ async def test_a_middleware_that_raises_first_has_sent_nothing(
 
 
 @virtual_time
-async def test_a_middleware_that_raises_afterwards_has_lost_the_answer() -> None:
+async def test_a_middleware_that_raises_after_the_send_has_lost_the_answer() -> None:
     async def late(request: Request, send: Send) -> Response:
         response = await send(request)
         if request.method == "POST":
@@ -510,27 +512,28 @@ def test_a_client_on_a_second_loop_has_sent_nothing() -> None:
     assert not error.ambiguous
 
 
-def test_the_looks_come_ever_more_rarely_and_end_when_it_has_settled() -> None:
+def test_the_time_between_checks_grows_until_the_outcome_has_settled() -> None:
     assert RetryPolicy().look_times() == [0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 50.0]
     assert RetryPolicy(look_up_delays=(0.0,), settle_after=0.3).look_times()[-1] == 0.5
     assert RetryPolicy(look_up_delays=(100.0,)).look_times() == [100.0]
 
 
-async def test_what_a_deadline_cuts_off_is_not_known() -> None:
+@virtual_time
+async def test_a_creation_that_a_deadline_ends_is_ambiguous() -> None:
     async def silent(_: Request) -> Response:
         await asyncio.sleep(3600)
         raise ResponseLost("never")
 
-    async with client_on(FakeTransport(silent), timeout=0.05) as launch:
+    async with client_on(FakeTransport(silent), timeout=5.0) as launch:
         with pytest.raises(AmbiguousOutcome):
             await launch.deployments.create(PROJECT, ENVIRONMENT)
 
 
-# What an answer that cannot be read, a late loss and a look that fails still tell
+# Unreadable answers, late losses and checks that fail
 
 
 @virtual_time
-async def test_an_answer_that_was_cut_off_names_what_was_created() -> None:
+async def test_a_truncated_answer_names_the_created_object() -> None:
     service = UnreliableService(shows_commits=False)
     service.begin(at=-60.0)
 
@@ -548,7 +551,7 @@ async def test_an_answer_that_was_cut_off_names_what_was_created() -> None:
 
 
 @virtual_time
-async def test_the_answer_to_another_request_names_nothing() -> None:
+async def test_the_answer_to_another_request_names_no_object() -> None:
     service = UnreliableService([NEVER])
     service.begin(at=-60.0)
     listing = {"deployments": [{"uid": service.made[0].uid}]}
@@ -566,7 +569,7 @@ async def test_the_answer_to_another_request_names_nothing() -> None:
 
 
 @virtual_time
-async def test_the_time_counts_from_the_send_and_not_from_the_loss() -> None:
+async def test_the_settling_time_counts_from_the_send_and_not_from_the_loss() -> None:
     service = UnreliableService([NEVER])
 
     async def silent(request: Request, send: Send) -> Response:
@@ -585,7 +588,7 @@ async def test_the_time_counts_from_the_send_and_not_from_the_loss() -> None:
 
 
 @virtual_time
-async def test_the_last_look_is_repeated_where_it_fails() -> None:
+async def test_the_last_check_is_repeated_if_it_fails() -> None:
     service = UnreliableService([NEVER])
 
     async def failing(request: Request, send: Send) -> Response:

@@ -1,9 +1,9 @@
-"""Whole worlds in virtual time: clients, colleagues and a failing Launch, all decided by one seed.
+"""Whole worlds in virtual time: clients, colleagues and a failing Launch, all determined by one seed.
 
-A world (`world.py`) has a service with a ledger (`service.py`), a network and its faults (`network.py`, `chance.py`),
-processes that can be killed at any await (`process.py`), a disk that gets full (`disk.py`), and what all of them do
-(`scenarios.py`, `fleets.py`). When it has ended, an oracle (`oracle.py`) compares the ledger with what the callers were
-told (`claims.py`). The same seed gives the same world.
+A world (`world.py`) has a service with a ledger (`service.py`), a network with faults (`network.py`, `chance.py`),
+processes that can be killed at any await (`process.py`), a disk that gets full (`disk.py`), and scenarios
+(`scenarios.py`, `fleets.py`). At the end, an oracle (`oracle.py`) compares the ledger with the results that the callers
+got (`claims.py`). The same seed gives the same world.
 """
 
 from __future__ import annotations
@@ -19,4 +19,4 @@ if TYPE_CHECKING:
 __all__ = ["SCENARIOS"]
 
 SCENARIOS: Final[dict[str, Scenario]] = {"creations": creations, "redeployment": redeployment, "variables": variables}
-"""What may happen in a world; another promise is held by another scenario here, and another oracle."""
+"""The scenarios of ordinary worlds. A new promise needs a new scenario, and usually a new oracle."""

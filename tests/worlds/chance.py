@@ -1,4 +1,4 @@
-"""All that a seed decides: the weather of a world, and what becomes of each request."""
+"""All random choices of a world: its conditions, and the faults of each request."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Final
 import attrs
 
 STATUSES: Final = (500, 502, 503, 504, 520, 522, 524)
-"""What gateways and services say when they do not know."""
+"""Statuses of gateways and services that do not know the outcome."""
 ACTS_WITHIN: Final = 25.0
-"""Seconds within which the service acts on a request, however its answer was lost."""
+"""Seconds within which the service acts on a request, for every way in which the answer is lost."""
 SETTLED_AFTER: Final = 30.0
-"""Seconds after its send in which a request may be acted on: `RetryPolicy.settle_after`."""
+"""Seconds after its send in which a request may take effect: `RetryPolicy.settle_after`."""
 LISTED_WITHIN: Final = 20.0
-"""Seconds within which what was made is listed."""
+"""Seconds within which a new object is listed."""
 
 
 @attrs.frozen(kw_only=True)
-class Weather:
-    """What a world is like, from its beginning to its end.
+class Conditions:
+    """The conditions of a world, which do not change.
 
     Attributes:
-        lost: Share of the writes whose answer is lost in some way.
+        lost: Share of the writes whose answer is lost.
         disturbed: Share of the reads that fail or are late.
         bursts: Bursts of 429 answers.
-        listed_within: Seconds within which something made is listed.
+        listed_within: Seconds within which a new object is listed.
         shows_commits: Whether a deployment shows its commit.
-        shows_created: Whether things show when they were made.
+        shows_created: Whether objects show their time of creation.
         shows_numbers: Whether a deployment shows its number.
         shows_date: Whether answers have a `Date`.
-        shows_count: Whether a listing tells the total.
-        zip_after_end: Whether a ZIP can be had only when its deployment has ended.
-        oldest_first: Whether listings begin with what is oldest.
-        past_is: What a deployment becomes that no longer serves.
+        shows_count: Whether a listing shows the total.
+        zip_after_end: Whether a ZIP is available only after its deployment has ended.
+        oldest_first: Whether listings begin with the oldest object.
+        past_is: Status of a deployment that is no longer live.
         date_ahead: Seconds by which the clock behind `Date` is ahead.
         created_ahead: Seconds by which the clock behind `createdAt` is ahead.
         duplicates: Share of the answers that come twice on their connection.
-        colleagues: How many of them deploy.
+        colleagues: Number of colleagues that deploy.
     """
 
     lost: float
@@ -60,19 +60,19 @@ class Weather:
 
 
 @attrs.frozen(kw_only=True)
-class Fate:
-    """What becomes of one request.
+class RequestFault:
+    """The delays and the fault of one request.
 
     Attributes:
-        name: What it is called in the trace; empty for a request that goes well.
-        there: Seconds until the service has it.
-        back: Seconds until its answer is back.
-        acts_after: Seconds from then to the moment at which the service acts on it; None for never.
-        status: What is answered in place of the service's answer; 0 for the service's own.
-        arrives: Whether an answer arrives at all.
-        leaves: Whether the request leaves at all.
+        name: Name of the fault in the trace; empty for a request without a fault.
+        there: Seconds until the service has the request.
+        back: Seconds until the answer arrives.
+        acts_after: Seconds from then until the service acts on the request; None for never.
+        status: Status of an answer that replaces the service's answer; 0 for the service's own.
+        arrives: Whether an answer arrives.
+        leaves: Whether the request is sent.
         part: Share of the answer's body that arrives.
-        doubles: Whether the answer comes once more, for whoever uses the connection next.
+        doubles: Whether the answer also comes to the next request on the connection.
     """
 
     name: str = ""
@@ -87,23 +87,23 @@ class Fate:
 
 
 class Chance:
-    """The dice of one world.
+    """The random choices of one world.
 
     Args:
-        seed: Decides everything.
+        seed: Determines all choices.
     """
 
     def __init__(self, seed: int) -> None:
-        # A string: numbers that are near each other then give quite different worlds.
+        # Use a string, because near numbers would give similar sequences.
         self.dice = random.Random(f"world {seed}")
-        self.weather = self._weather()
+        self.conditions = self._conditions()
 
     def happens(self, share: float) -> bool:
-        """Return whether something of a probability happens now."""
+        """Return whether an event of this probability happens now."""
         return self.dice.random() < share
 
     def steps(self, most: int) -> int:
-        """Return a number of steps, small ones as often as large ones."""
+        """Return a number of steps. Small numbers are as frequent as large ones."""
         return int(math.exp(self.dice.uniform(0.0, math.log(most))))
 
     def jump(self) -> float:
@@ -111,18 +111,18 @@ class Chance:
         size = self.dice.choice([3600.0, 600.0, 90.0, 0.3])
         return self.dice.choice([-1, 1]) * size * self.dice.uniform(0.5, 1.0)
 
-    def fate(self, method: str) -> Fate:
-        """Decide about one request."""
+    def fault(self, method: str) -> RequestFault:
+        """Choose the delays and the fault of a request."""
         there, back = self._delay(), self._delay()
-        doubles = self.happens(self.weather.duplicates)
+        doubles = self.happens(self.conditions.duplicates)
         if method == "GET":
-            return self._fate_of_read(there, back, doubles=doubles)
-        return self._fate_of_write(there, back, doubles=doubles)
+            return self._fault_of_read(there, back, doubles=doubles)
+        return self._fault_of_write(there, back, doubles=doubles)
 
-    def _weather(self) -> Weather:
+    def _conditions(self) -> Conditions:
         dice = self.dice
         both = dice.uniform(-2.0, 2.0)
-        return Weather(
+        return Conditions(
             lost=dice.choice([0.0, 0.1, 0.3, 0.5]),
             disturbed=dice.choice([0.0, 0.05, 0.2]),
             bursts=dice.choice([0, 0, 1, 3]),
@@ -144,34 +144,36 @@ class Chance:
     def _delay(self) -> float:
         return 0.03 * math.exp(0.5 * self.dice.gauss(0, 1))
 
-    def _fate_of_read(self, there: float, back: float, *, doubles: bool) -> Fate:
-        if not self.happens(self.weather.disturbed):
-            return Fate(there=there, back=back, doubles=doubles)
+    def _fault_of_read(self, there: float, back: float, *, doubles: bool) -> RequestFault:
+        if not self.happens(self.conditions.disturbed):
+            return RequestFault(there=there, back=back, doubles=doubles)
         kind = self.dice.choice(["unconnected", "broken", "status", "late", "part"])
         if kind == "status":
-            return Fate(name="error", there=there, back=back, status=self.dice.choice(STATUSES))
+            return RequestFault(name="error", there=there, back=back, status=self.dice.choice(STATUSES))
         if kind == "part":
-            return Fate(name="truncated", there=there, back=back, part=self.dice.random())
+            return RequestFault(name="truncated", there=there, back=back, part=self.dice.random())
         if kind == "late":
-            return Fate(name="late", there=there, back=self.dice.uniform(1.0, 20.0))
-        return Fate(name=kind, there=there, back=back, leaves=kind != "unconnected", arrives=False)
+            return RequestFault(name="late", there=there, back=self.dice.uniform(1.0, 20.0))
+        return RequestFault(name=kind, there=there, back=back, leaves=kind != "unconnected", arrives=False)
 
-    def _fate_of_write(self, there: float, back: float, *, doubles: bool) -> Fate:
-        if not self.happens(self.weather.lost):
-            return Fate(there=there, back=back, doubles=doubles)
+    def _fault_of_write(self, there: float, back: float, *, doubles: bool) -> RequestFault:
+        if not self.happens(self.conditions.lost):
+            return RequestFault(there=there, back=back, doubles=doubles)
         dice = self.dice
         kind = dice.choice(["unconnected", "broken", "status", "status", "silent", "part"])
         acts_after = dice.choice([None, 0.0, dice.uniform(0.0, ACTS_WITHIN)])
         if kind == "status":
-            # A gateway gives up after some time, or at once.
+            # A gateway gives up after some time or immediately.
             back = dice.choice([back, dice.uniform(0.0, 29.0)])
             if acts_after:
                 acts_after = min(acts_after + back, SETTLED_AFTER - 1.0)
-            return Fate(name="error", there=there, back=back, acts_after=acts_after, status=dice.choice(STATUSES))
+            return RequestFault(
+                name="error", there=there, back=back, acts_after=acts_after, status=dice.choice(STATUSES)
+            )
         if kind == "part":
-            return Fate(name="truncated", there=there, back=back, part=dice.random())
+            return RequestFault(name="truncated", there=there, back=back, part=dice.random())
         if kind == "unconnected":
-            return Fate(name=kind, there=there, back=back, acts_after=None, leaves=False, arrives=False)
-        # A connection breaks at once; silence lasts until the client gives up.
+            return RequestFault(name=kind, there=there, back=back, acts_after=None, leaves=False, arrives=False)
+        # A broken connection ends the request immediately. Silence lasts until the client gives up.
         back = back if kind == "broken" else math.inf
-        return Fate(name=kind, there=there, back=back, acts_after=acts_after, arrives=False)
+        return RequestFault(name=kind, there=there, back=back, acts_after=acts_after, arrives=False)

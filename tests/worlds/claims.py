@@ -1,4 +1,4 @@
-"""What callers asked for, and what they were told: the one side of what the oracle compares."""
+"""The operations that callers requested, and the results that they got. The oracle compares these with the ledger."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import enum
 
 import attrs
 
-__all__ = ["Claim", "Told"]
+__all__ = ["Claim", "Reported"]
 
 
-class Told(enum.StrEnum):
-    """What a caller was told about an operation."""
+class Reported(enum.StrEnum):
+    """The result that a caller got for an operation."""
 
     MADE = "made"
-    """It was done, and this is what it made."""
+    """The operation was done, and created this object."""
     WRITTEN = "written"
-    """It was done, and made nothing."""
+    """The operation was done, and created nothing."""
     UNKNOWN = "unknown"
-    """It may have been done, and nobody can tell."""
+    """The operation may have been done, and its outcome is unknown."""
     FAILED = "failed"
-    """It was not done."""
+    """The operation was not done."""
     LATER = "later"
-    """It was begun, and its end is not known."""
+    """The operation began, and its end is unknown."""
     NOTHING = "nothing"
-    """Nothing: the process was killed, or the operation is still open."""
+    """The caller got no result: the process was killed, or the operation is still running."""
 
 
 @attrs.define(eq=False)
@@ -31,16 +31,16 @@ class Claim:
     """One operation.
 
     Attributes:
-        job: On whose behalf it was sent: the author in the ledger.
-        noun: What it makes.
-        place: UID of what that belongs to.
-        name: The name asked for.
-        commit: The commit asked for.
-        content: SHA-256 of the ZIP asked for.
-        looks_first: Whether the workflow promises to know what was there before it sends anything.
-        told: What the caller was told.
-        uid: UID that the caller was given.
-        text: Further words, for the trace.
+        job: The job that sent the request, which is the author in the ledger.
+        noun: The kind of object that the operation creates.
+        place: UID of the parent object.
+        name: The requested name.
+        commit: The requested commit.
+        content: SHA-256 of the requested ZIP.
+        looks_first: Whether the workflow must know the earlier deployments before it sends a request.
+        reported: The result that the caller got.
+        uid: UID that the caller got.
+        text: More details for the trace.
     """
 
     job: str
@@ -51,16 +51,16 @@ class Claim:
     content: str | None = None
     looks_first: bool = False
     variables: dict[str, str] = attrs.field(factory=dict)
-    told: Told = Told.NOTHING
+    reported: Reported = Reported.NOTHING
     uid: str | None = None
     text: str = ""
 
     @property
     def process(self) -> str:
-        """Name of the process that asked."""
+        """Name of the process that requested the operation."""
         return self.job.partition("/")[0]
 
     @property
     def is_own_source(self) -> bool:
-        """Whether it is a deployment that names no source."""
+        """Whether the claim is a deployment without a named source."""
         return self.noun == "deployment" and self.commit is None and self.content is None

@@ -1,4 +1,4 @@
-"""The disk of a world: real files, which are full now and then, and which a killed process leaves torn."""
+"""The disk of a world: real files on a disk that is sometimes full, and torn writes of killed processes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["Disk"]
 
 
 class Disk:
-    """Where the journals of a world are.
+    """The disk that contains the journals of a world.
 
     Args:
-        chance: Decides how much of a write that fails is written.
-        on_torn: Called when a process was killed in the middle of a write: from then on its file looks like a copy.
+        chance: Determines how much of a failed write is written.
+        on_torn: Called when a process was killed in the middle of a write. Its file looks like a copy after that.
 
     Attributes:
-        is_full: Whether nothing can be written now.
-        torn: Share of the writes of a process in the middle of which it is killed, by its name.
+        is_full: Whether the disk is full.
+        torn: Share of the writes during which a process is killed, by its name.
     """
 
     def __init__(self, chance: Chance, on_torn: Callable[[], object]) -> None:
@@ -37,11 +37,11 @@ class Disk:
 
     @contextlib.contextmanager
     def in_use(self) -> Generator[None]:
-        """Let journals be written here; nobody waits for a real disk."""
+        """Write journals to this disk, without waiting for a real disk."""
         disk = self
 
         class File(FileIO):
-            """A file that its process takes along when it dies."""
+            """A file that is closed when its process is killed."""
 
             def __init__(self, *args: Any, **options: Any) -> None:
                 super().__init__(*args, **options)

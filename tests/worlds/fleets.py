@@ -1,4 +1,4 @@
-"""Fleets in a world: one plan, run by one process after the other, each killed in the middle of something."""
+"""Fleets in a world: processes run one plan, one after the other, and each is killed at some step."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import attrs
 
 from launch_async import Commit, JournalError, LaunchClient, LaunchError, build_archive
 from launch_async.fleet import FleetReport, OperationState, Plan
-from tests.worlds.claims import Claim, Told
+from tests.worlds.claims import Claim, Reported
 from tests.worlds.network import JOB
 from tests.worlds.process import Process
-from tests.worlds.scenarios import furnished
+from tests.worlds.scenarios import existing_project
 from tests.worlds.world import World
 
 __all__ = ["redeployment", "variables"]
@@ -26,10 +26,10 @@ _VARIABLES: Final = {"API_URL": "https://api.example.com", "MODE": "live"}
 
 
 async def redeployment(world: World) -> None:
-    """A fleet redeploys environments from Git or from a folder, killed and resumed, while colleagues deploy."""
+    """A fleet redeploys environments from Git or from a folder, is killed and resumed, while colleagues deploy."""
     dice = world.chance.dice
     kind = dice.choice(["GITPROVIDER", "FILEUPLOAD"])
-    environments = _furnished(world, kind)
+    environments = _existing_environments(world, kind)
     folder, commit, content = None, None, None
     if kind == "FILEUPLOAD" and world.chance.happens(0.7):
         folder = world.site("fleet")
@@ -46,12 +46,12 @@ async def redeployment(world: World) -> None:
 
     planned = await _planned(world, plan)
     world.let_colleagues_deploy(list(map(world.entry, environments)), for_seconds=240.0)
-    await _Campaign(world, planned, {}).fought()
+    await _PlanRuns(world, planned, {}).run_to_the_end()
 
 
 async def variables(world: World) -> None:
-    """A fleet sets variables, killed and resumed."""
-    environments = _furnished(world, "GITPROVIDER")
+    """A fleet sets variables, and is killed and resumed."""
+    environments = _existing_environments(world, "GITPROVIDER")
     for uid in environments:
         world.claim(Claim(_JOB, "variables", uid, variables=dict(_VARIABLES)))
 
@@ -59,11 +59,11 @@ async def variables(world: World) -> None:
         return await client.fleet.plan_variables(await client.fleet.select(), _VARIABLES)
 
     planned = await _planned(world, plan)
-    await _Campaign(world, planned, _VARIABLES).fought()
+    await _PlanRuns(world, planned, _VARIABLES).run_to_the_end()
 
 
 async def _planned(world: World, plan: Callable[[LaunchClient], Awaitable[Plan]]) -> Plan:
-    """Return a plan that was made in peace, by another process."""
+    """Return a plan that another process made without faults."""
     process = world.process("planner")
 
     async def planning() -> Plan:
@@ -77,17 +77,19 @@ async def _planned(world: World, plan: Callable[[LaunchClient], Awaitable[Plan]]
     return task.result()
 
 
-def _furnished(world: World, kind: str) -> list[str]:
-    projects = [furnished(world, f"shop-{number}", kind) for number in range(world.chance.dice.choice([1, 2, 4]))]
-    # Whoever plans sees all of it.
+def _existing_environments(world: World, kind: str) -> list[str]:
+    projects = [
+        existing_project(world, f"shop-{number}", kind) for number in range(world.chance.dice.choice([1, 2, 4]))
+    ]
+    # The plan contains all deployments.
     for one in world.service.ledger:
         one.listed_at = min(one.listed_at, 0.0)
     return [one.uid for project in projects for one in world.service.below(project.uid, "environment")]
 
 
 @attrs.define
-class _Campaign:
-    """One plan, until there is a report of it."""
+class _PlanRuns:
+    """The runs of one plan, until there is a report."""
 
     world: World
     plan: Plan
@@ -95,13 +97,13 @@ class _Campaign:
     journal: Path = attrs.field(init=False)
     reports: list[FleetReport] = attrs.field(factory=list)
     copies: int = 0
-    beside: list[tuple[Process, asyncio.Task[None]]] = attrs.field(factory=list)
+    other_runs: list[tuple[Process, asyncio.Task[None]]] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
         self.journal = self.world.folder / "fleet.journal"
 
-    async def fought(self) -> None:
-        """Run and resume until a process has come to the end of the plan."""
+    async def run_to_the_end(self) -> None:
+        """Run and resume until a process has finished the plan."""
         world, dice = self.world, self.world.chance.dice
         kills = dice.choice([0, 0, 1, 2, 3])
         for number in range(_MOST_RUNS):
@@ -117,21 +119,21 @@ class _Campaign:
             task = process.start(self._run(process))
             if world.chance.happens(0.15):
                 self._start_a_second_runner(number)
-            snapshot = self._copied_meanwhile() if number < kills and world.chance.happens(0.2) else None
+            snapshot = self._copy_during_the_run() if number < kills and world.chance.happens(0.2) else None
             if await world.ended(process, task):
                 task.result()
             world.disk.is_full = False
             if len(self.reports) > done and number >= kills:
                 break
             await asyncio.sleep(dice.choice([0.0, 3.0, 40.0, 7200.0]))
-            # A copy is taken once its run has ended.
+            # Copy a journal only after its run has ended.
             await self._others_ended()
             self._choose_a_copy(snapshot)
         await self._others_ended()
         self._claim_what_is_reported()
 
     async def _others_ended(self) -> None:
-        for process, task in self.beside:
+        for process, task in self.other_runs:
             if await self.world.ended(process, task):
                 task.result()
 
@@ -158,19 +160,19 @@ class _Campaign:
             except LaunchError as error:
                 self.world.log(process.name, f"ends with {type(error).__name__}: {error.message}")
                 if isinstance(error, JournalError):
-                    self.world.network.account.doubt(process)
+                    self.world.network.account.mark_unknown(process)
                 return
         self.world.log(process.name, f"reports {report.summary}")
         self.reports.append(report)
 
     def _start_a_second_runner(self, number: int) -> None:
         world = self.world
-        process = world.process(f"beside-{number + 1}")
+        process = world.process(f"second-runner-{number + 1}")
 
         def start() -> None:
             if self.journal.exists():
                 world.log(process.name, "begins")
-                self.beside.append((process, process.start(self._run(process))))
+                self.other_runs.append((process, process.start(self._run(process))))
 
         world.loop.call_later(world.chance.dice.uniform(0.0, 30.0), start)
 
@@ -189,7 +191,7 @@ class _Campaign:
         world.loop.call_later(begins, fill)
         world.loop.call_later(begins + dice.uniform(0.1, 60.0), free)
 
-    def _copied_meanwhile(self) -> Path:
+    def _copy_during_the_run(self) -> Path:
         world = self.world
         path = self._new_path()
 
@@ -202,18 +204,18 @@ class _Campaign:
         return path
 
     def _choose_a_copy(self, snapshot: Path | None) -> None:
-        """Go on with a copy, perhaps one that is older than what its run did."""
+        """Continue with a copy, which may lack later steps of its run."""
         world = self.world
         if snapshot is not None and snapshot.exists():
             self.journal = snapshot
             world.log("world", f"goes on with the older copy {snapshot.name}")
-            world.doubt_everything()
+            world.mark_all_unknown()
         elif self.journal.exists() and world.chance.happens(0.3):
             path = self._new_path()
             shutil.copyfile(self.journal, path)
             self.journal = path
             world.log("world", f"goes on with the copy {path.name}")
-            world.doubt_everything()
+            world.mark_all_unknown()
 
     def _new_path(self) -> Path:
         self.copies += 1
@@ -222,16 +224,16 @@ class _Campaign:
     def _claim_what_is_reported(self) -> None:
         if not self.reports:
             return
-        told = {claim.place: claim for claim in self.world.claims}
+        claims = {claim.place: claim for claim in self.world.claims}
         for outcome in self.reports[-1].outcomes:
-            claim = told[outcome.target.environment_uid]
+            claim = claims[outcome.target.environment_uid]
             claim.uid, claim.text = outcome.deployment_uid, self.world.plain(outcome.message)
             match outcome.state:
                 case OperationState.SUCCEEDED:
-                    claim.told = Told.MADE if claim.noun == "deployment" else Told.WRITTEN
+                    claim.reported = Reported.MADE if claim.noun == "deployment" else Reported.WRITTEN
                 case OperationState.FAILED:
-                    claim.told = Told.MADE if claim.uid else Told.FAILED
+                    claim.reported = Reported.MADE if claim.uid else Reported.FAILED
                 case OperationState.AMBIGUOUS:
-                    claim.told = Told.UNKNOWN
+                    claim.reported = Reported.UNKNOWN
                 case _:
-                    claim.told = Told.NOTHING
+                    claim.reported = Reported.NOTHING

@@ -1,4 +1,4 @@
-"""The network of a world: a transport for each process, which loses, delays, cuts and doubles what goes through it."""
+"""The network of a world: a transport for each process, which loses, delays, truncates and repeats answers."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ import attrs
 
 from launch_async import AttemptTimeout, ClosedError, ConnectError, ResponseLost
 from launch_async.http import FileBody, Request, Response
-from tests.worlds.chance import Chance, Fate
+from tests.worlds.chance import Chance, RequestFault
 from tests.worlds.process import Process
 from tests.worlds.service import STORAGE, Service, short
 
 JOB: Final[ContextVar[str]] = ContextVar("world_job", default="nobody")
-"""On whose behalf a request is sent."""
+"""The job that sends the current request."""
 _KEPT_ALIVE: Final = 15.0
-"""Seconds for which a connection is kept that nobody uses."""
+"""Seconds for which an unused connection is kept alive."""
 _WRITES: Final = ("createProject", "createEnvironment", "createDeployment", "updateEnvironment")
 
 
 @attrs.define
 class Account:
-    """What really happened to the requests of a world.
+    """The requests of a world, and their faults.
 
     Attributes:
-        requests: How many were sent.
+        requests: Number of requests that were sent.
         faults: Faults by their name.
         lost: Answers to creations that were lost, by job and place.
-        sent: Creations that were about to be sent, by job and place, and by which process.
-        first_sent: When each was about to be sent first, in the world's time.
+        sent: The processes that were about to send a creation, by job and place.
+        first_sent: When a creation was about to be sent first, by job and place, in the world's time.
     """
 
     requests: int = 0
@@ -43,8 +43,8 @@ class Account:
     sent: dict[tuple[str, str], set[Process]] = attrs.field(factory=dict[tuple[str, str], set[Process]])
     first_sent: dict[tuple[str, str], float] = attrs.field(factory=dict[tuple[str, str], float])
 
-    def doubt(self, process: Process) -> None:
-        """Note that a process was killed: whatever it has sent may be in doubt."""
+    def mark_unknown(self, process: Process) -> None:
+        """Record that a process was killed, so that the outcome of all its requests may be unknown."""
         for key, senders in self.sent.items():
             if process in senders:
                 self.lost[key] += 1
@@ -55,8 +55,8 @@ class _Connection:
     """A connection that is kept alive.
 
     Attributes:
-        waiting: An answer that came twice, and is there for whoever asks next.
-        idle_since: When it was used last.
+        waiting: An answer that came twice, and waits for the next request.
+        idle_since: When the connection was used last.
     """
 
     waiting: Response | None = None
@@ -64,13 +64,13 @@ class _Connection:
 
 
 class Network:
-    """What lies between the processes of a world and its service.
+    """The network between the processes of a world and its service.
 
     Args:
         loop: The loop that runs the world.
-        chance: Decides what becomes of each request.
+        chance: Determines the faults of each request.
         service: The service.
-        log: Writes a line of the trace.
+        log: Adds a line to the trace.
     """
 
     def __init__(
@@ -82,26 +82,26 @@ class Network:
         self.log = log
         self.account = Account()
         self.is_calm = False
-        """Whether everything goes well now."""
+        """Whether no faults happen now."""
         self.refusing_until = -math.inf
-        """Until when everything is answered with 429."""
+        """Time until which all requests are answered with 429."""
 
     def transport(self, process: Process) -> Transport:
         """Return the transport of a process."""
         return Transport(self, process)
 
-    def fate(self, request: Request) -> Fate:
-        """Decide about a request."""
-        fate = self.chance.fate(request.method)
+    def fault(self, request: Request) -> RequestFault:
+        """Choose the delays and the fault of a request."""
+        fault = self.chance.fault(request.method)
         if self.is_calm:
-            return Fate(there=fate.there, back=fate.back if math.isfinite(fate.back) else 0.1)
+            return RequestFault(there=fault.there, back=fault.back if math.isfinite(fault.back) else 0.1)
         if self.loop.time() < self.refusing_until and not request.url.startswith(STORAGE):
-            return Fate(name="refused", there=fate.there, back=fate.there, acts_after=None, status=429)
-        return fate
+            return RequestFault(name="refused", there=fault.there, back=fault.there, acts_after=None, status=429)
+        return fault
 
 
 class Transport:
-    """Performs the exchanges of one process.
+    """Send the requests of one process.
 
     Args:
         network: The network.
@@ -123,12 +123,12 @@ class Transport:
         return await _Exchange(self._network, self._process, request, idle).result()
 
     async def close(self) -> None:
-        """Send nothing more."""
+        """Refuse further requests."""
         self._is_closed = True
 
 
 class _Exchange:
-    """One request on its way."""
+    """One request and its answer."""
 
     def __init__(self, network: Network, process: Process, request: Request, idle: list[_Connection]) -> None:
         self._network = network
@@ -138,24 +138,24 @@ class _Exchange:
         self._connection = idle.pop() if idle else _Connection()
         self._author = JOB.get()
         self._answered: asyncio.Future[Response] = process.create_future()
-        self._fate = network.fate(request)
+        self._fault = network.fault(request)
         self._is_write = request.operation in _WRITES
         self._key = self._author, _place(request)
 
     async def result(self) -> Response:
-        network, fate = self._network, self._fate
+        network, fault = self._network, self._fault
         account = network.account
         account.requests += 1
-        if fate.name:
-            account.faults[fate.name + (" write" if self._is_write else "")] += 1
-        self._tell(_described(fate))
+        if fault.name:
+            account.faults[fault.name + (" write" if self._is_write else "")] += 1
+        self._log_event(_described(fault))
         if self._is_write:
             account.sent.setdefault(self._key, set()).add(self._process)
             account.first_sent.setdefault(self._key, network.loop.time())
-        if not fate.leaves:
-            await asyncio.sleep(fate.there)
+        if not fault.leaves:
+            await asyncio.sleep(fault.there)
             raise ConnectError("no connection", operation=self._request.operation)
-        network.loop.call_later(fate.there, self._arrive)
+        network.loop.call_later(fault.there, self._arrive)
         try:
             async with asyncio.timeout(self._request.timeout or 30.0):
                 response = await self._answered
@@ -168,28 +168,28 @@ class _Exchange:
         if response.status == 0:
             self._lose()
             raise ResponseLost("the connection broke", operation=self._request.operation)
-        if fate.status >= 500 or fate.part < 1.0:
+        if fault.status >= 500 or fault.part < 1.0:
             self._lose()
         return self._through_the_connection(response)
 
     def _through_the_connection(self, response: Response) -> Response:
-        """Return the answer that is next on the connection: after a doubled one, the wrong one.
+        """Return the next answer on the connection. After a repeated answer, this is the wrong answer.
 
-        Only what a client can notice happens: what is refused or has failed ends its connection, and so does idleness.
+        Only faults that a client can notice happen. A refusal, a failure or idleness ends the connection.
         """
         connection, next_one = self._connection, self._connection.waiting or response
         if next_one is not response:
-            self._tell("gets the answer to an earlier request")
+            self._log_event("gets the answer to an earlier request")
             self._network.account.faults["doubled"] += 1
             self._lose()
         if response.status >= 400 or self._request.url.startswith(STORAGE):
             return next_one
-        connection.waiting = response if connection.waiting or self._fate.doubles else None
+        connection.waiting = response if connection.waiting or self._fault.doubles else None
         connection.idle_since = self._network.loop.time()
         self._idle.append(connection)
 
         def drop() -> None:
-            self._tell("drops the connection")
+            self._log_event("drops the connection")
             if connection in self._idle:
                 self._idle.remove(connection)
 
@@ -200,19 +200,19 @@ class _Exchange:
             self._network.account.lost[self._key] += 1
 
     def _arrive(self) -> None:
-        fate, loop = self._fate, self._network.loop
-        response = Response(fate.status or 0, self._headers())
-        if fate.acts_after == 0.0:
+        fault, loop = self._fault, self._network.loop
+        response = Response(fault.status or 0, self._headers())
+        if fault.acts_after == 0.0:
             response = self._act()
-        elif fate.acts_after is not None:
-            loop.call_later(fate.acts_after, self._act)
-        if fate.status:
+        elif fault.acts_after is not None:
+            loop.call_later(fault.acts_after, self._act)
+        if fault.status:
             body = json.dumps({"errors": [{"code": "launch.TROUBLE", "message": "trouble"}]}).encode()
-            response = Response(fate.status, self._headers(), body)
-        if not fate.arrives:
+            response = Response(fault.status, self._headers(), body)
+        if not fault.arrives:
             response = Response(0)
-        if math.isfinite(fate.back):
-            loop.call_later(fate.back, self._deliver, response)
+        if math.isfinite(fault.back):
+            loop.call_later(fault.back, self._deliver, response)
 
     def _deliver(self, response: Response) -> None:
         if not self._process.alive:
@@ -227,7 +227,7 @@ class _Exchange:
         body = request.body if isinstance(request.body, bytes) else None
         status, document = service.act(request.operation, request.url, body, self._author)
         text = json.dumps(document).encode()
-        return Response(status, self._headers(), text[: int(len(text) * self._fate.part)])
+        return Response(status, self._headers(), text[: int(len(text) * self._fault.part)])
 
     def _store(self) -> Response:
         service, uid = self._network.service, self._request.url.rpartition("/")[2]
@@ -235,8 +235,8 @@ class _Exchange:
             service.store(uid, self._request.body.path.read_bytes())
             return Response(201)
         content = service.zip_of(uid)
-        if self._fate.part < 1.0:
-            # A transport notices that a part of the length is missing.
+        if self._fault.part < 1.0:
+            # A transport notices a missing part of the announced length.
             return Response(0)
         return Response(404) if content is None else Response(200, {}, content)
 
@@ -244,7 +244,7 @@ class _Exchange:
         date = self._network.service.date()
         return {} if date is None or self._request.url.startswith(STORAGE) else {"Date": date}
 
-    def _tell(self, what: str) -> None:
+    def _log_event(self, what: str) -> None:
         request = self._request
         if what or self._is_write:
             place = short(_place(request)) or request.operation
@@ -254,15 +254,15 @@ class _Exchange:
 
 
 def _place(request: Request) -> str:
-    """Return the UID of what a request is about, or what a creation is to belong to."""
+    """Return the UID of the object of a request, or of the parent of a creation."""
     parts = request.url.partition("?")[0].split("/")
     uids = [part for part in parts if part.startswith("66c0ffee")]
     return uids[-1] if uids else ""
 
 
-def _described(fate: Fate) -> str:
-    if not fate.name:
-        return "the answer comes twice" if fate.doubles else ""
-    acts = "never acts" if fate.acts_after is None else f"acts after {fate.acts_after:.2f} s"
-    parts = [fate.name, str(fate.status) if fate.status else "", acts, f"back after {fate.back:.2f} s"]
+def _described(fault: RequestFault) -> str:
+    if not fault.name:
+        return "the answer comes twice" if fault.doubles else ""
+    acts = "never acts" if fault.acts_after is None else f"acts after {fault.acts_after:.2f} s"
+    parts = [fault.name, str(fault.status) if fault.status else "", acts, f"back after {fault.back:.2f} s"]
     return ", ".join(part for part in parts if part)

@@ -1,4 +1,4 @@
-"""The oracle: compares the service's ledger with what callers were told, when a world has ended."""
+"""The oracle: compares the service's ledger with the results that the callers got, at the end of a world."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from typing import Final
 import attrs
 
 from tests.worlds.chance import LISTED_WITHIN
-from tests.worlds.claims import Claim, Told
+from tests.worlds.claims import Claim, Reported
 from tests.worlds.network import Account
 from tests.worlds.service import Made, Service, short
 
 __all__ = ["Kind", "Violation", "violations_of"]
 
 _UNSEEN_FOR: Final = LISTED_WITHIN + 10.0
-"""Seconds before the first send in which a deployment may be made that no listing can have shown by then."""
+"""Seconds before the first send. A deployment that is created in this time may be in no listing yet."""
 
 
 class Kind(enum.StrEnum):
-    """What can be wrong with a world."""
+    """The kinds of violations."""
 
     TWICE = "twice"
-    """Something was done twice."""
+    """An operation was done twice."""
     LOST = "lost"
-    """Something was reported as done, and was not."""
+    """An operation was reported as done, and was not done."""
     FOREIGN = "foreign"
-    """What somebody else has made was taken for ours."""
+    """An object of another program was adopted."""
     DENIED = "denied"
-    """Something was reported as not done, and was done."""
+    """An operation was reported as not done, and was done."""
     DISHONEST = "dishonest"
-    """Something was reported as unknown although nothing of it was ever in doubt."""
+    """An operation was reported as unknown although no answer about it was lost."""
     HANG = "hang"
     """The world did not end."""
     CRASH = "crash"
-    """Something was raised that is no error of the SDK's."""
+    """The SDK raised an exception that is no error of the SDK."""
 
 
 @attrs.frozen
 class Violation:
-    """One thing that must not be."""
+    """One broken promise."""
 
     kind: Kind
     text: str
@@ -51,7 +51,7 @@ class Violation:
 
 
 def violations_of(claims: Sequence[Claim], service: Service, account: Account) -> list[Violation]:
-    """Return all that must not be."""
+    """Return all violations."""
     found: list[Violation] = []
     for claim in claims:
         ours = _made_for(claim, service)
@@ -70,34 +70,34 @@ def _made_for(claim: Claim, service: Service) -> list[Made]:
 def _of_claim(claim: Claim, ours: Sequence[Made], service: Service, account: Account) -> Iterator[Violation]:
     in_doubt = account.lost[claim.job, claim.place] > 0
     made = ", ".join(short(one.uid) for one in ours) or "nothing"
-    story = f"{claim.job} at {short(claim.place)} was told {claim.told} ({claim.text}), and {made} was made"
+    story = f"{claim.job} at {short(claim.place)} got {claim.reported} ({claim.text}), and {made} was made"
     if len(ours) > 1:
         yield Violation(Kind.TWICE, story)
-    match claim.told:
-        case Told.MADE:
+    match claim.reported:
+        case Reported.MADE:
             entry = service.by_uid(claim.uid or "")
             if entry is None or not _is_ours(claim, entry, account):
                 whose = "nobody's" if entry is None else f"{entry.author}'s"
                 kind = Kind.FOREIGN if ours else Kind.LOST
                 yield Violation(Kind.FOREIGN if entry else kind, f"{story}; {short(claim.uid or '')} is {whose}")
-        case Told.WRITTEN:
+        case Reported.WRITTEN:
             written = [whole for author, place, whole in service.writes if author == claim.job and place == claim.place]
             now = service.by_uid(claim.place)
             if now is None or any(now.variables.get(key) != value for key, value in claim.variables.items()):
                 yield Violation(Kind.LOST, f"{story}; it was written {len(written)} times")
-        case Told.FAILED if ours:
+        case Reported.FAILED if ours:
             yield Violation(Kind.DENIED, story)
-        case Told.UNKNOWN if not in_doubt:
+        case Reported.UNKNOWN if not in_doubt:
             yield Violation(Kind.DISHONEST, story)
         case _:
             pass
 
 
 def _is_ours(claim: Claim, entry: Made, account: Account) -> bool:
-    """Return whether an entry is what a claim asked for.
+    """Return whether an entry is the result of a claim.
 
-    If a claim asked for the environment's own source, every deployment of that source since then is as good: no look-up
-    can tell them apart.
+    If a claim requested the default source of the environment, every later deployment of that source counts. The
+    service shows no difference between them.
     """
     if (entry.noun, entry.parent) != (claim.noun, claim.place):
         return False
@@ -111,8 +111,8 @@ def _is_ours(claim: Claim, entry: Made, account: Account) -> bool:
 
 
 def _taken_twice(claims: Sequence[Claim]) -> Iterator[Violation]:
-    """Say what two callers of one process were both told to be theirs."""
-    taken = Counter((claim.process, claim.uid) for claim in claims if claim.told is Told.MADE)
+    """Yield the objects that two callers of one process got."""
+    taken = Counter((claim.process, claim.uid) for claim in claims if claim.reported is Reported.MADE)
     for (process, uid), count in taken.items():
         if count > 1:
             jobs = ", ".join(claim.job for claim in claims if (claim.process, claim.uid) == (process, uid))

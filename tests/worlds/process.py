@@ -1,7 +1,7 @@
-"""A process of a world: its own event loop, clocks and open files, all gone at once when it is killed.
+"""A process of a world with a separate event loop, clocks and open files. A kill ends all of them immediately.
 
-All processes share one real loop in virtual time. Each sees a loop of its own: whatever the SDK remembers by loop, it
-remembers by process. A killed process is never stepped again; nothing of it is cleaned up before the world is judged.
+All processes share one real loop in virtual time. Each process sees a separate loop, so the SDK stores the state of a
+loop for each process. After a kill, a process never runs again. It is cleaned up only after the world was checked.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ T = TypeVar("T")
 
 @attrs.define
 class WallClock:
-    """What a machine believes the time to be: it can be set at any moment.
+    """The wall clock of a machine. It can be set at any time.
 
     Attributes:
-        ahead: Seconds by which it is ahead of the true time.
-        drift: Seconds that it gains each second.
+        ahead: Seconds by which the clock is ahead of the true time.
+        drift: Seconds that the clock gains each second.
     """
 
     ahead: float = 0.0
     drift: float = 0.0
 
     def at(self, true_time: float) -> float:
-        """Return what it shows at a time."""
+        """Return the time of the clock at a true time."""
         return true_time * (1 + self.drift) + self.ahead
 
 
@@ -46,16 +46,16 @@ class Process(asyncio.AbstractEventLoop):
     """One process, and the event loop that its code sees.
 
     Args:
-        name: Its name.
-        world_loop: The loop that runs everything.
-        clock: Its wall clock.
-        boot: What its monotonic clock showed when the world began.
-        rate: How fast its monotonic clock goes.
+        name: The name.
+        world_loop: The loop that runs all processes.
+        clock: The wall clock.
+        boot: Time of the monotonic clock at the start of the world.
+        rate: Speed of the monotonic clock.
 
     Attributes:
-        alive: Whether it runs.
-        steps: Callbacks that it has run.
-        dies_at: The step at which it is killed; None for never.
+        alive: Whether the process runs.
+        steps: Number of callbacks that have run.
+        dies_at: The step at which the process is killed; None for no kill.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Process(asyncio.AbstractEventLoop):
         self.name = name
         self.clock = clock
         self.alive = True
-        self.is_buried = False
+        self.is_unwound = False
         self.steps = 0
         self.dies_at: int | None = None
         self.on_death: Callable[[], object] = lambda: None
@@ -79,7 +79,7 @@ class Process(asyncio.AbstractEventLoop):
         return f"<Process {self.name}>"
 
     def kill(self) -> None:
-        """Stop at once; the system closes its files, which frees their locks."""
+        """Stop immediately. The system closes the files of the process, which releases their locks."""
         if not self.alive:
             return
         self.alive = False
@@ -89,10 +89,10 @@ class Process(asyncio.AbstractEventLoop):
         self.files.clear()
         self.on_death()
 
-    def bury(self) -> None:
-        """Let it unwind, so that the interpreter has nothing to say about it; nothing that it does counts any more."""
+    def unwind(self) -> None:
+        """Let the tasks unwind, so that the interpreter shows no warning. Their effects no longer count."""
         self.alive = False
-        self.is_buried = True
+        self.is_unwound = True
         for task in self._tasks:
             task.cancel()
         dropped, self._dropped = self._dropped, []
@@ -101,11 +101,11 @@ class Process(asyncio.AbstractEventLoop):
 
     @property
     def has_ended(self) -> bool:
-        """Whether none of its tasks is left."""
+        """Whether no task is left."""
         return all(task.done() for task in self._tasks)
 
     def forget(self) -> None:
-        """Say nothing of tasks that are left all the same."""
+        """Suppress the warnings about remaining tasks."""
         for task in self._tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
 
@@ -118,7 +118,7 @@ class Process(asyncio.AbstractEventLoop):
         finally:
             events._set_running_loop(before)
 
-    # What code asks of its event loop.
+    # The interface of an event loop.
 
     def time(self) -> float:
         return self._boot + self._world_loop.time() * self._rate
@@ -156,7 +156,7 @@ class Process(asyncio.AbstractEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: object, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
-        """Run a function at once: a thread would make the order of things depend on the machine."""
+        """Run a function immediately, because threads would make the order of events depend on the machine."""
         future = self.create_future()
         try:
             future.set_result(func(*args))
@@ -182,7 +182,7 @@ class Process(asyncio.AbstractEventLoop):
             self.steps += 1
             if self.dies_at is not None and self.steps >= self.dies_at:
                 self.kill()
-        if not self.alive and not self.is_buried:
+        if not self.alive and not self.is_unwound:
             self._dropped.append(_Dropped(callback, args, context))
             return
         events._set_running_loop(self)

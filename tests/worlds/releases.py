@@ -23,14 +23,14 @@ from launch_async import (
 )
 from launch_async.http import Request, Response, ResponseLike
 from launch_async.rate_limit import LocalRateLimiter
-from tests.worlds.claims import Claim, Told
+from tests.worlds.claims import Claim, Reported
 from tests.worlds.network import JOB, Account, Network
 from tests.worlds.oracle import Kind, Violation
 from tests.worlds.process import Process
 from tests.worlds.service import Made, Service
 from tests.worlds.world import World
 
-__all__ = ["bad_release", "nothing_is_lost"]
+__all__ = ["bad_release", "violations_of_release"]
 
 LOST: Final = 0.2
 """Share of all requests that fail in some way."""
@@ -40,7 +40,7 @@ CHECK: Final = Check("/", header={"X-Version": "good"}, every=5.0, grace=20.0)
 
 
 class WithSites:
-    """The transport of a process, with the sites of the world behind it."""
+    """The transport of a process, including the sites of the world."""
 
     def __init__(self, network: Network, process: Process, environment: Made, good: str) -> None:
         self._network = network
@@ -59,16 +59,16 @@ class WithSites:
         return Response(200, {"X-Version": version})
 
     async def close(self) -> None:
-        """Send nothing more."""
+        """Refuse further requests."""
         await self._inner.close()
 
 
 async def bad_release(world: World) -> None:
-    """Release something bad over something good, with kills, until the release is over."""
+    """Release a bad version over a good one, with kills, until the release is over."""
     dice, service = world.chance.dice, world.service
     calm = {"shows_commits": True, "shows_created": True, "shows_numbers": True, "colleagues": 0, "bursts": 0}
-    weather = attrs.evolve(world.chance.weather, lost=LOST, disturbed=LOST, duplicates=0.0, **calm)
-    world.chance.weather = service._weather = weather
+    conditions = attrs.evolve(world.chance.conditions, lost=LOST, disturbed=LOST, duplicates=0.0, **calm)
+    world.chance.conditions = service._conditions = conditions
     service.failing = 0.0
     kind = dice.choice(["GITPROVIDER", "FILEUPLOAD"])
     environment = service.add_environment(
@@ -89,7 +89,7 @@ async def bad_release(world: World) -> None:
 
 
 def _sources(world: World, environment: Made) -> tuple[str, Commit | Path]:
-    """Let something good serve; return what tells it from the rest, and something bad to deploy."""
+    """Make a good version live. Return its identifier, and a bad version to deploy."""
     service = world.service
     if environment.kind == "GITPROVIDER":
         good = service.push(environment)
@@ -104,7 +104,7 @@ def _sources(world: World, environment: Made) -> tuple[str, Commit | Path]:
 async def _run(
     world: World, process: Process, environment: Made, good: str, source: Commit | Path, journal: Path
 ) -> bool:
-    """Deploy or resume once; return whether the release is over."""
+    """Deploy or resume once. Return whether the release is over."""
     JOB.set(JOB_NAME)
     claim = world.claims[0]
     transport = WithSites(world.network, process, environment, good)
@@ -124,18 +124,18 @@ async def _run(
             )
             world.troubles.append(Violation(Kind.DENIED, "a bad release was called healthy"))
         except DeploymentUnhealthy as error:
-            world.log(process.name, f"is told {error.message}")
+            world.log(process.name, f"gets {error.message}")
             if not isinstance(error.restored, Deployment):
                 return False
-            claim.told, claim.uid = Told.MADE, error.restored.uid
+            claim.reported, claim.uid = Reported.MADE, error.restored.uid
         except (LaunchError, JournalError) as error:
             world.log(process.name, f"meets {type(error).__name__}: {error.message}")
             return False
     return True
 
 
-def nothing_is_lost(claims: Sequence[Claim], service: Service, account: Account) -> list[Violation]:
-    """Return what must not be: something that was not put back, or was built twice."""
+def violations_of_release(claims: Sequence[Claim], service: Service, account: Account) -> list[Violation]:
+    """Return the violations: a release that was not restored, or a repeated build."""
     (claim,) = claims
     ours = [one for one in service.ledger if one.author == JOB_NAME and one.noun == "deployment"]
     made = ", ".join(f"{one.uid[-3:]} {one.status} {(one.commit or one.content or '')[:8]}" for one in ours)
@@ -144,7 +144,7 @@ def nothing_is_lost(claims: Sequence[Claim], service: Service, account: Account)
     if len(restored) > 1 or len(ours) - len(restored) > 1:
         found.append(Violation(Kind.TWICE, made))
     if len(restored) != 1 or restored[0].status != "LIVE" or claim.uid != restored[0].uid:
-        found.append(Violation(Kind.LOST, f"{made}; the caller was told {claim.told} {claim.uid}"))
+        found.append(Violation(Kind.LOST, f"{made}; the caller got {claim.reported} {claim.uid}"))
     return found
 
 

@@ -1,4 +1,4 @@
-"""What happens in a world: processes that create things, alone or side by side, while colleagues deploy."""
+"""Scenarios with processes that create objects, alone or at the same time, while colleagues deploy."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from launch_async import (
     WaitTimeout,
     build_archive,
 )
-from tests.worlds.claims import Claim, Told
+from tests.worlds.claims import Claim, Reported
 from tests.worlds.network import JOB
 from tests.worlds.oracle import Kind, Violation
 from tests.worlds.process import Process
 from tests.worlds.service import Made
 from tests.worlds.world import World
 
-__all__ = ["creations", "furnished"]
+__all__ = ["creations", "existing_project"]
 
 _GIT: Final = {
     "repository_name": "acme/site",
@@ -39,10 +39,10 @@ Job = Callable[[LaunchClient], Awaitable[Created]]
 
 
 async def creations(world: World) -> None:
-    """Some processes create deployments, environments, projects and sites; some of them are killed."""
+    """Let processes create deployments, environments, projects and sites. Some processes are killed."""
     dice = world.chance.dice
     projects = [
-        furnished(world, f"shop-{number}", kind)
+        existing_project(world, f"shop-{number}", kind)
         for number, kind in enumerate(["GITPROVIDER", "FILEUPLOAD", "GITPROVIDER"])
     ]
     environments = [one for project in projects for one in world.service.below(project.uid, "environment")]
@@ -62,8 +62,8 @@ async def creations(world: World) -> None:
             task.result()
 
 
-def furnished(world: World, name: str, kind: str) -> Made:
-    """Make a project, as it was before the world began."""
+def existing_project(world: World, name: str, kind: str) -> Made:
+    """Add a project with environments and deployments from before the start of the world."""
     dice, service = world.chance.dice, world.service
     project = service.add_project(name, kind, "founder", at=-90_000.0)
     for environment_name in dice.choice([["production"], ["production", "staging"]]):
@@ -74,7 +74,7 @@ def furnished(world: World, name: str, kind: str) -> Made:
         if kind == "GITPROVIDER" and world.chance.happens(0.5):
             service.push(environment)
         if world.chance.happens(0.3):
-            # Somebody has deployed the same source a few minutes ago: nobody may take that for what comes now.
+            # Somebody deployed the same source a few minutes ago. No run may adopt this deployment.
             service.begin(environment, "founder", at=dice.uniform(-280.0, -100.0))
     return project
 
@@ -86,7 +86,7 @@ def _stored(world: World) -> str:
 
 
 def one_job(world: World, name: str, projects: Sequence[Made], environments: Sequence[Made]) -> tuple[Claim, Job]:
-    """Choose one thing to create."""
+    """Choose an operation that creates an object."""
     kind = world.chance.dice.choice(
         ["commit", "own", "own", "folder", "folder", "deploy", "environment", "project", "site"]
     )
@@ -130,7 +130,7 @@ def _of_folder(world: World, name: str, environment: Made) -> tuple[Claim, Job]:
 
 
 def _environment(world: World, name: str, project: Made) -> tuple[Claim, Job]:
-    # The same names in every project, and now and then one that is taken.
+    # Use the same names in every project, and sometimes a name that is taken.
     number = sum(claim.place == project.uid for claim in world.claims)
     wanted = "production" if world.chance.happens(0.2) else f"preview-{number}"
     claim = world.claim(Claim(name, "environment", project.uid, name=wanted))
@@ -155,31 +155,31 @@ async def _carry_out(world: World, process: Process, jobs: Sequence[tuple[Claim,
         if at_once:
             async with asyncio.TaskGroup() as group:
                 for claim, job in jobs:
-                    group.create_task(told(world, process, claim, job, client))
+                    group.create_task(run_job(world, process, claim, job, client))
         else:
             for claim, job in jobs:
-                await told(world, process, claim, job, client)
+                await run_job(world, process, claim, job, client)
 
 
-async def told(world: World, process: Process, claim: Claim, job: Job, client: LaunchClient) -> None:
-    """Do a job, and note what its caller is told."""
+async def run_job(world: World, process: Process, claim: Claim, job: Job, client: LaunchClient) -> None:
+    """Do a job, and record the result that its caller gets."""
     JOB.set(claim.job)
     try:
         created = await job(client)
     except DeploymentFailed as error:
-        claim.told, claim.uid, claim.text = Told.MADE, error.report.ref.deployment_uid, "it failed"
+        claim.reported, claim.uid, claim.text = Reported.MADE, error.report.ref.deployment_uid, "it failed"
         if claim.noun != "deployment":
-            claim.told = Told.LATER
+            claim.reported = Reported.LATER
     except WaitTimeout as error:
-        claim.told, claim.text = Told.LATER, error.message
+        claim.reported, claim.text = Reported.LATER, error.message
     except LaunchError as error:
-        claim.told = Told.UNKNOWN if error.ambiguous else Told.FAILED
+        claim.reported = Reported.UNKNOWN if error.ambiguous else Reported.FAILED
         if any("was created; do not create it again" in note for note in getattr(error, "__notes__", ())):
-            claim.told = Told.LATER
+            claim.reported = Reported.LATER
         claim.text = f"{type(error).__name__}: {error.message}"
     except Exception as error:  # noqa: BLE001, RUF100
         world.troubles.append(Violation(Kind.CRASH, f"{claim.job}: {error!r}"))
     else:
         made = created.project if isinstance(created, Site) else created
-        claim.told, claim.uid = Told.MADE, made.uid
-    world.log(process.name, f"{claim.job} is told {claim.told} {claim.text}")
+        claim.reported, claim.uid = Reported.MADE, made.uid
+    world.log(process.name, f"{claim.job} gets {claim.reported} {claim.text}")

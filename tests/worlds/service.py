@@ -1,6 +1,6 @@
-"""A small Launch with a ledger: what was really made, when, of what, and by whom.
+"""A small Launch with a ledger of all objects: when they were created, from which source, and by whom.
 
-It is no emulator: it knows what the worlds need, and shares no logic with `launch_async.emulator`.
+It supports only the operations of the worlds, and shares no logic with `launch_async.emulator`.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ class Made:
     """One entry of the ledger.
 
     Attributes:
-        uid: Its UID.
-        noun: What it is: a project, an environment or a deployment.
-        parent: UID of what it belongs to; empty for a project.
-        author: Who asked for it.
-        at: When it was made, in the world's time.
-        listed_at: When it is listed first.
-        name: Of a project or an environment.
-        number: Of a deployment.
-        commit: Of a deployment from Git.
+        uid: The UID.
+        noun: The kind of object: project, environment or deployment.
+        parent: UID of the parent object; empty for a project.
+        author: Name of the process or colleague that requested the object.
+        at: Time of creation, in the world's time.
+        listed_at: When the object first appears in listings.
+        name: Name of a project or an environment.
+        number: Number of a deployment.
+        commit: Commit of a deployment from Git.
         content: SHA-256 of the ZIP of a deployment from an upload.
-        is_own_source: Whether it is of its environment's own source: the newest commit, or the ZIP before it.
-        created_at: The time of creation that it shows.
-        is_implied: Whether it came with what it belongs to.
-        status: How far a deployment is.
-        seconds: How long its build takes.
-        fails: Whether its build fails.
+        is_own_source: Whether the source is the default of the environment: the newest commit, or the previous ZIP.
+        created_at: The time of creation that the service shows.
+        is_implied: Whether the service created the object together with its parent.
+        status: Status of a deployment.
+        seconds: Duration of the build.
+        fails: Whether the build fails.
     """
 
     uid: str
@@ -77,21 +77,21 @@ class Service:
 
     Args:
         loop: The loop that runs the world.
-        chance: Decides how late things are listed, and how long builds take.
-        log: Writes a line of the trace.
+        chance: Determines when objects are listed, and how long builds take.
+        log: Adds a line to the trace.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, chance: Chance, log: Callable[[str, str], None]) -> None:
         self.ledger: list[Made] = []
         self.writes: list[tuple[str, str, Mapping[str, str]]] = []
         """Writes of variables: author, environment, the whole list."""
-        self.date_ahead = chance.weather.date_ahead
-        self.created_ahead = chance.weather.created_ahead
+        self.date_ahead = chance.conditions.date_ahead
+        self.created_ahead = chance.conditions.created_ahead
         self.failing = 0.05
         """Share of the builds that fail."""
         self._loop = loop
         self._chance = chance
-        self._weather = chance.weather
+        self._conditions = chance.conditions
         self._log = log
         self._zips: dict[str, bytes] = {}
         self._by_uid: dict[str, Made] = {}
@@ -107,19 +107,19 @@ class Service:
         return self._by_uid.get(uid)
 
     def below(self, parent: str, noun: str) -> list[Made]:
-        """Return what belongs to something, the oldest first."""
+        """Return the objects below a parent, the oldest first."""
         return [one for one in self.ledger if one.parent == parent and one.noun == noun]
 
-    # What happens at the service.
+    # Actions of the service.
 
     def add_project(self, name: str, kind: str, author: str, *, at: float | None = None) -> Made:
-        """Make a project."""
+        """Create a project."""
         return self._enter(noun="project", parent="", author=author, name=name, kind=kind, at=at)
 
     def add_environment(
         self, project: Made, name: str, author: str, *, at: float | None = None, implied: bool = False
     ) -> Made:
-        """Make an environment."""
+        """Create an environment."""
         environment = self._enter(
             noun="environment",
             parent=project.uid,
@@ -133,12 +133,12 @@ class Service:
         return environment
 
     def push(self, environment: Made) -> str:
-        """Let an environment's branch have a new commit."""
+        """Add a new commit to the branch of an environment."""
         environment.newest_commit = self.new_commit()
         return environment.newest_commit
 
     def new_commit(self) -> str:
-        """Return a commit that nobody has deployed."""
+        """Return a commit that was never deployed."""
         return hashlib.sha1(self.uid().encode()).hexdigest()
 
     def begin(
@@ -151,7 +151,7 @@ class Service:
         at: float | None = None,
         implied: bool = False,
     ) -> Made:
-        """Begin a deployment; from the environment's own source, if none is given."""
+        """Start a deployment; without a source, use the default source of the environment."""
         earlier = self.below(environment.uid, "deployment")
         own_commit = environment.newest_commit if environment.kind == "GITPROVIDER" else None
         own_content = earlier[-1].content if earlier else None
@@ -173,7 +173,7 @@ class Service:
         if at is not None:
             made.status, made.ended_at = "LIVE", self._stamp(at + made.seconds)
             for one in earlier:
-                one.status = self._weather.past_is
+                one.status = self._conditions.past_is
             return made
         going = [one for one in earlier if one.status not in ENDED]
         for one in going:
@@ -185,7 +185,7 @@ class Service:
         return made
 
     def store(self, uid: str, content: bytes) -> None:
-        """Take an uploaded ZIP."""
+        """Store an uploaded ZIP."""
         self._zips[uid] = content
 
     def hash_of(self, uid: str) -> str:
@@ -198,7 +198,7 @@ class Service:
             uid=self.uid(),
             at=now,
             created_at=self._stamp(now),
-            listed_at=now + self._chance.dice.uniform(0.0, self._weather.listed_within),
+            listed_at=now + self._chance.dice.uniform(0.0, self._conditions.listed_within),
             **fields,
         )
         self.ledger.append(made)
@@ -220,23 +220,23 @@ class Service:
         if status == "LIVE":
             for one in siblings:
                 if one.status == "LIVE":
-                    one.status = self._weather.past_is
+                    one.status = self._conditions.past_is
         made.status, made.ended_at = status, self._stamp(self._loop.time())
         if status != "SKIPPED":
             for one in siblings:
                 if one.status == "QUEUED":
                     self._build(one)
 
-    # What it answers.
+    # Answers of the service.
 
     def date(self) -> str | None:
-        """Return the `Date` of an answer that is given now."""
-        if not self._weather.shows_date:
+        """Return the `Date` header of an answer at this time."""
+        if not self._conditions.shows_date:
             return None
         return formatdate(math.floor(NOON + self._loop.time() + self.date_ahead), usegmt=True)
 
     def act(self, operation: str, url: str, body: bytes | None, author: str) -> tuple[int, Document]:
-        """Do what a request asks for, and return the answer to it."""
+        """Do a request, and return the answer."""
         parts = urlsplit(url)
         path = parts.path.strip("/").split("/")
         document: Document = json.loads(body) if body else {}
@@ -306,7 +306,7 @@ class Service:
                 return (200, {noun: self._shown(made)}) if made else refusal(404, "launch.NOT_FOUND")
             case "getDeploymentDownloadUrl":
                 made = self._by_uid[path[5]]
-                ready = made.content is not None and (made.status in ENDED or not self._weather.zip_after_end)
+                ready = made.content is not None and (made.status in ENDED or not self._conditions.zip_after_end)
                 address = {"downloadUrl": f"{STORAGE}/zip/{made.uid}", "expiresIn": 600}
                 return (200, address) if ready else refusal(404, "launch.NOT_FOUND")
             case "getProjectUploadUrl" | "getEnvironmentUploadUrl" | "getDeploymentUploadUrl":
@@ -319,7 +319,7 @@ class Service:
                 raise AssertionError(operation)
 
     def zip_of(self, deployment_uid: str) -> bytes | None:
-        """Return the ZIP that a deployment was built from."""
+        """Return the ZIP of a deployment."""
         content = self._by_uid[deployment_uid].content
         known = (one for one in self._zips.values() if hashlib.sha256(one).hexdigest() == content)
         return next(known, None)
@@ -330,20 +330,20 @@ class Service:
     def _page(self, key: str, made: Iterable[Made], query: Mapping[str, str]) -> Document:
         now = self._loop.time()
         listed = [one for one in made if one.listed_at <= now]
-        if not self._weather.oldest_first:
+        if not self._conditions.oldest_first:
             listed.reverse()
         limit, skip = int(query.get("limit", 10)), int(query.get("skip", 0))
-        # What was made or listed meanwhile shifts later pages.
+        # Objects that were created or listed after the first page shift later pages.
         start = max(0, skip + self._chance.dice.choice([-1, 0, 0, 1])) if skip else 0
         pagination = {"limit": limit, "skip": skip or None}
-        if self._weather.shows_count:
+        if self._conditions.shows_count:
             pagination["count"] = len(listed)
         return {"pagination": pagination, key: [self._shown(one) for one in listed[start : start + limit]]}
 
     def _shown(self, made: Made) -> Document:
-        weather = self._weather
+        conditions = self._conditions
         shown: dict[str, Any] = {"uid": made.uid}
-        if weather.shows_created:
+        if conditions.shows_created:
             shown["createdAt"] = made.created_at
         if made.noun == "project":
             return {**shown, "name": made.name, "projectType": made.kind, "deletedAt": None}
@@ -353,9 +353,9 @@ class Service:
         shown |= {"status": made.status, "environment": made.parent, "deploymentUrl": f"site-{made.number}.example.com"}
         if made.ended_at is not None:
             shown["updatedAt"] = made.ended_at
-        if weather.shows_numbers:
+        if conditions.shows_numbers:
             shown["deploymentNumber"] = made.number
-        if weather.shows_commits and made.commit is not None:
+        if conditions.shows_commits and made.commit is not None:
             shown["commitHash"] = made.commit
         return shown
 
@@ -369,10 +369,10 @@ def _variables(document: Document) -> dict[str, str]:
 
 
 def refusal(status: int, code: str) -> tuple[int, Document]:
-    """Return an error's answer."""
+    """Return an error answer."""
     return status, {"errors": [{"code": code, "message": code}], "status": status}
 
 
 def short(uid: str) -> str:
-    """Return what tells a UID from the others of its world."""
+    """Return the part of a UID that is unique in its world."""
     return uid.removeprefix("66c0ffee").lstrip("0") or "-"

@@ -1,4 +1,4 @@
-"""Declared state that is applied by processes that are killed at any await, while colleagues change the same things."""
+"""Declared state: processes that are killed at any await apply a document, while colleagues change its variables."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.worlds.claims import Claim
 from tests.worlds.network import JOB, Account, Network
 from tests.worlds.oracle import Kind, Violation
 from tests.worlds.process import Process
-from tests.worlds.scenarios import furnished
+from tests.worlds.scenarios import existing_project
 from tests.worlds.service import Made, Service, short
 from tests.worlds.world import World
 
-__all__ = ["declared_state", "what_was_seen"]
+__all__ = ["declared_state", "violations_of_state"]
 
 JOB_NAME: Final = "state"
 MOST_RUNS: Final = 40
@@ -45,12 +45,12 @@ WANTED: Final = "2"
 
 @attrs.define
 class Watch:
-    """What our processes were shown, and what they sent.
+    """The values that our processes read, and the writes that they sent.
 
     Attributes:
         last: The variables that a process has read last, by process and environment.
         shown: Every value of the variable that was read, by environment.
-        sent: Each write: the environment, what was read before it, and the list that was written.
+        sent: Each write: the environment, the variables that were read before it, and the list that was written.
     """
 
     last: dict[tuple[str, str], Mapping[str, str]] = attrs.field(factory=dict)
@@ -59,7 +59,7 @@ class Watch:
 
 
 class Watched:
-    """The transport of a process, watched."""
+    """The transport of a process. It records reads and writes."""
 
     def __init__(self, network: Network, process: Process, watch: Watch) -> None:
         self._inner = network.transport(process)
@@ -82,7 +82,7 @@ class Watched:
         return response
 
     async def close(self) -> None:
-        """Send nothing more."""
+        """Refuse further requests."""
         await self._inner.close()
 
 
@@ -100,14 +100,14 @@ def _variables(document: Mapping[str, object]) -> dict[str, str]:
 
 
 @attrs.define
-class Campaign:
-    """One document, until a process has come to its end.
+class DocumentRuns:
+    """The runs of one document, until a process has finished it.
 
     Attributes:
         world: The world.
-        watch: What our processes were shown.
-        before: The variable of each environment when it was compared.
-        report: What the last process reported.
+        watch: The reads and writes of our processes.
+        before: The variable of each environment at the time of the comparison.
+        report: The report of the last process.
     """
 
     world: World
@@ -124,7 +124,7 @@ class Campaign:
         )
 
     async def run(self, process: Process) -> bool:
-        """Apply the document, or go on with it; return whether nothing is left to do."""
+        """Apply the document or resume its run. Return whether nothing is left to do."""
         JOB.set(JOB_NAME)
         journal = self.world.folder / "state.journal"
         state = State.from_toml(DOCUMENT)
@@ -152,14 +152,14 @@ class Campaign:
         self.report = report
         return not report.unfinished
 
-    async def mended(self, process: Process) -> list[str]:
-        """Compare and apply once more, in peace; return what is left then."""
-        JOB.set("mender")
+    async def remaining_differences(self, process: Process) -> list[str]:
+        """Compare and apply again, without faults. Return the remaining differences."""
+        JOB.set("checker")
         state = State.from_toml(DOCUMENT)
         async with self.client(process) as client:
             plan = await client.state.diff(state)
             await client.state.apply(plan, confirm=len(plan.changes), protected=())
-            # What was made is listed late.
+            # The service lists new objects late.
             await asyncio.sleep(60.0)
             left = (await client.state.diff(state)).changes
         # The service of the worlds shows no branches.
@@ -167,19 +167,19 @@ class Campaign:
 
 
 async def declared_state(world: World) -> None:
-    """Apply a document, with kills, while colleagues change variables, until a process has come to its end."""
+    """Apply a document with kills, while colleagues change variables, until a process has finished it."""
     dice, service = world.chance.dice, world.service
     calm = {"shows_commits": True, "shows_created": True, "shows_numbers": True, "duplicates": 0.0}
-    world.chance.weather = service._weather = attrs.evolve(world.chance.weather, **calm)
+    world.chance.conditions = service._conditions = attrs.evolve(world.chance.conditions, **calm)
     service.failing = 0.0
-    projects = [furnished(world, f"shop-{number}", "GITPROVIDER") for number in range(dice.choice([1, 2, 4]))]
+    projects = [existing_project(world, f"shop-{number}", "GITPROVIDER") for number in range(dice.choice([1, 2, 4]))]
     environments = [one for project in projects for one in service.below(project.uid, "environment")]
     for one in service.ledger:
         one.listed_at = min(one.listed_at, 0.0)
     for one in environments:
         one.variables = {"FLAG": "1", "KEPT": one.uid}
     _let_colleagues_write(world, environments)
-    campaign = Campaign(world)
+    campaign = DocumentRuns(world)
     for number in range(MOST_RUNS):
         process = world.process(f"process-{number + 1}")
         if number < MOST_RUNS // 2 and world.chance.happens(0.6):
@@ -191,18 +191,18 @@ async def declared_state(world: World) -> None:
     else:
         world.troubles.append(Violation(Kind.HANG, f"{MOST_RUNS} runs did not come to the end of the document"))
         return
-    world.troubles += what_was_seen(campaign, service)
+    world.troubles += violations_of_state(campaign, service)
     await asyncio.sleep(300.0)
     world.network.is_calm = True
-    process = world.process("mender")
-    task = process.start(campaign.mended(process))
+    process = world.process("checker")
+    task = process.start(campaign.remaining_differences(process))
     await world.ended(process, task)
     if left := task.result():
         world.troubles.append(Violation(Kind.LOST, f"applying it again leaves {left}"))
 
 
 def _let_colleagues_write(world: World, environments: Sequence[Made]) -> None:
-    """Let colleagues set the same variable and others, for some time."""
+    """Let colleagues set the same variable and other variables for some time."""
     dice = world.chance.dice
 
     def write() -> None:
@@ -216,8 +216,8 @@ def _let_colleagues_write(world: World, environments: Sequence[Made]) -> None:
     world.loop.call_later(dice.expovariate(1 / 4.0), write)
 
 
-def what_was_seen(campaign: Campaign, service: Service) -> list[Violation]:
-    """Return all that must not be, by what our processes were shown, what they sent, and what they reported."""
+def violations_of_state(campaign: DocumentRuns, service: Service) -> list[Violation]:
+    """Return the violations, from the reads, writes and reports of our processes."""
     found = [*_overwritten(campaign), *_deployed(service)]
     report = campaign.report
     assert report is not None
@@ -242,8 +242,8 @@ def what_was_seen(campaign: Campaign, service: Service) -> list[Violation]:
     return found
 
 
-def _overwritten(campaign: Campaign) -> list[Violation]:
-    """Say which writes changed what had not been read as it was compared, or something that they are not about."""
+def _overwritten(campaign: DocumentRuns) -> list[Violation]:
+    """Return the writes that changed a value not read before, or another variable."""
     found: list[Violation] = []
     for uid, read, written in campaign.watch.sent:
         flag, others = read.get("FLAG"), {name: value for name, value in read.items() if name != "FLAG"}
@@ -265,6 +265,6 @@ def _deployed(service: Service) -> list[Violation]:
     return found
 
 
-def nothing_more(claims: Sequence[Claim], service: Service, account: Account) -> list[Violation]:
-    """Return nothing: the scenario has judged itself, because it alone knows what was shown to whom."""
+def no_violations(claims: Sequence[Claim], service: Service, account: Account) -> list[Violation]:
+    """Return no violations: the scenario has checked itself, because only it knows the reads of each process."""
     return []

@@ -1,4 +1,4 @@
-"""Declared state in whole worlds: whatever is lost and whoever is killed, nothing of others is overwritten unseen."""
+"""Declared state in whole worlds: failures of requests and processes never overwrite a change of other programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from launch_async.fleet import FileJournal
 from launch_async.state.run.performing import StatePerformer
 from tests.worlds.oracle import Kind
-from tests.worlds.states import declared_state, nothing_more
+from tests.worlds.states import declared_state, no_violations
 from tests.worlds.test_worlds import _forgetful_write
 from tests.worlds.world import run_world
 
@@ -22,10 +22,10 @@ WORLD = {"declared state": declared_state}
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
-def test_a_document_is_applied_once_and_overwrites_nothing_unseen(first: int) -> None:
+def test_a_document_is_applied_once_and_overwrites_no_unread_change(first: int) -> None:
     killed = 0
     for seed in range(first, first + AT_ONCE):
-        ending = run_world(seed, WORLD, oracle=nothing_more)
+        ending = run_world(seed, WORLD, oracle=no_violations)
         killed += ending.account.faults["killed"]
         assert not ending.violations, str(ending)
     assert killed
@@ -46,7 +46,7 @@ def test_a_document_is_applied_once_and_overwrites_nothing_unseen(first: int) ->
         ),
     ],
 )
-def test_the_oracle_sees_broken_state(broken: Any, kind: Kind) -> None:
+def test_the_oracle_finds_a_broken_apply(broken: Any, kind: Kind) -> None:
     patched: AbstractContextManager[object] = broken()
     with patched:
         assert kind in _kinds()
@@ -54,4 +54,4 @@ def test_the_oracle_sees_broken_state(broken: Any, kind: Kind) -> None:
 
 def _kinds() -> Iterator[Kind]:
     for seed in range(100):
-        yield from (one.kind for one in run_world(seed, WORLD, oracle=nothing_more).violations)
+        yield from (one.kind for one in run_world(seed, WORLD, oracle=no_violations).violations)

@@ -1,4 +1,4 @@
-"""Whole worlds: nothing is done twice, lost or taken from others, every unknown is one, and the oracle would see it."""
+"""Whole worlds: nothing is done twice, lost or adopted wrongly, and each unknown outcome has a reason."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
-def test_nothing_is_wrong_in_any_world(first: int) -> None:
+def test_no_world_has_a_violation(first: int) -> None:
     for seed in range(first, first + AT_ONCE):
         ending = run_world(seed, SCENARIOS)
         assert not ending.violations, str(ending)
 
 
 @pytest.mark.parametrize("seed", KNOWN_SEEDS, ids=str)
-def test_what_was_wrong_once_is_right_now(seed: int) -> None:
+def test_worlds_with_known_violations_have_none_now(seed: int) -> None:
     ending = run_world(seed, SCENARIOS)
     assert not ending.violations, f"{KNOWN_SEEDS[seed]}\n{ending}"
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_seed_gives_the_same_world_again(scenario: str) -> None:
+def test_a_seed_gives_the_same_world_in_the_same_process(scenario: str) -> None:
     only = {scenario: SCENARIOS[scenario]}
     for seed in range(5):
         assert str(run_world(seed, only)) == str(run_world(seed, only))
@@ -54,7 +54,7 @@ def test_a_seed_gives_the_same_world_in_another_process() -> None:
         "from tests.worlds import SCENARIOS; from tests.worlds.world import run_world;"
         "print(*(run_world(seed, SCENARIOS) for seed in range(12)), sep='\\n')"
     )
-    told = {
+    outputs = {
         subprocess.run(
             [sys.executable, "-c", script],
             cwd=ROOT,
@@ -65,7 +65,7 @@ def test_a_seed_gives_the_same_world_in_another_process() -> None:
         ).stdout
         for hash_seed in ("1", "2")
     }
-    assert len(told) == 1
+    assert len(outputs) == 1
 
 
 def test_worlds_have_every_kind_of_fault() -> None:
@@ -85,11 +85,11 @@ def test_worlds_have_every_kind_of_fault() -> None:
     }
 
 
-async def _anything_is_proof(*_: object) -> Finding:
+async def _every_match_is_adopted(*_: object) -> Finding:
     return Finding(Verdict.ASKED_FOR)
 
 
-async def _unknown_at_once(creation: ReconcilingCreate[Any], _: float) -> None:
+async def _unknown_immediately(creation: ReconcilingCreate[Any], _: float) -> None:
     raise creation._unknown(None)
 
 
@@ -106,7 +106,7 @@ def _forgetful_write(write: Any) -> Any:
     ("broken", "scenario", "kind"),
     [
         pytest.param(
-            lambda: mock.patch.object(ReconcilingCreate, "_judged", _anything_is_proof),
+            lambda: mock.patch.object(ReconcilingCreate, "_judged", _every_match_is_adopted),
             "redeployment",
             Kind.FOREIGN,
             id="everything that is found is adopted",
@@ -130,14 +130,14 @@ def _forgetful_write(write: Any) -> Any:
             id="an error of the service counts as a refusal",
         ),
         pytest.param(
-            lambda: mock.patch.object(ReconcilingCreate, "_sent", _unknown_at_once),
+            lambda: mock.patch.object(ReconcilingCreate, "_sent", _unknown_immediately),
             "creations",
             Kind.DISHONEST,
             id="what was never sent is called unknown",
         ),
     ],
 )
-def test_the_oracle_sees_a_broken_sdk(broken: Any, scenario: str, kind: Kind) -> None:
+def test_the_oracle_finds_a_broken_sdk(broken: Any, scenario: str, kind: Kind) -> None:
     patched: AbstractContextManager[object] = broken()
     with patched:
         assert kind in _kinds(scenario)

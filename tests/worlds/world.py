@@ -1,4 +1,4 @@
-"""One world: made from a seed, run to its end in virtual time, and judged."""
+"""One world: created from a seed, run to its end in virtual time, and checked."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from tests.worlds.service import NOON, Made, Service, short
 __all__ = ["Ending", "Oracle", "Scenario", "World", "run_world"]
 
 LONGEST: Final = 8 * 3600.0
-"""Virtual seconds after which a world hangs."""
+"""Virtual seconds after which the world counts as hanging."""
 MOST_STEPS: Final = 400_000
-"""Callbacks after which a world hangs."""
+"""Callbacks after which the world counts as hanging."""
 SETTLED: Final = 90.0
-"""Virtual seconds after the last caller's end in which what comes late has come."""
+"""Virtual seconds after the end of the last caller. All late effects happen within this time."""
 _APART: Final = 200.0
-"""Seconds by which the service's clocks are apart at most."""
+"""Largest difference between the clocks of the service, in seconds."""
 _REQUEST_ID: Final = re.compile(r"[;,]? ?request [0-9a-f]{8}-\d+")
 _ORGANIZATION: Final = "blt0123456789abcdef"
 _WITH_A_CLOCK: Final = (_services, _uploads, _header_values)
-"""The modules of the SDK that ask this machine for the date."""
+"""The modules of the SDK that read the clock of this machine."""
 
 Scenario = Callable[["World"], Coroutine[Any, Any, None]]
 Oracle = Callable[[Sequence[Claim], Service, Account], list[Violation]]
@@ -52,16 +52,16 @@ Oracle = Callable[[Sequence[Claim], Service, Account], list[Violation]]
 
 @attrs.frozen(kw_only=True)
 class Ending:
-    """How a world ended.
+    """The result of a world.
 
     Attributes:
-        seed: Its seed.
-        scenario: What happened in it.
-        trace: Every event, in order.
-        violations: What must not be.
-        account: What happened to its requests.
-        claims: What callers were told.
-        seconds: How long it lasted, in virtual time.
+        seed: The seed.
+        scenario: Name of the scenario.
+        trace: All events, in order.
+        violations: The broken promises.
+        account: The requests and their faults.
+        claims: The operations with the results that their callers got.
+        seconds: Duration in virtual time.
     """
 
     seed: int
@@ -79,10 +79,10 @@ class Ending:
 
 
 class World:
-    """What a scenario has to play with.
+    """The service, network, disk and processes that a scenario uses.
 
     Args:
-        seed: Decides everything.
+        seed: Determines all random choices.
         loop: Runs everything, in virtual time.
         folder: For journals and sites.
     """
@@ -97,19 +97,19 @@ class World:
         self.troubles: list[Violation] = []
         self.service = Service(loop, self.chance, self.log)
         self.network = Network(loop, self.chance, self.service, self.log)
-        self.disk = Disk(self.chance, on_torn=self.doubt_everything)
-        self.log("world", str(self.chance.weather))
+        self.disk = Disk(self.chance, on_torn=self.mark_all_unknown)
+        self.log("world", str(self.chance.conditions))
 
     def log(self, who: str, what: str) -> None:
-        """Write a line of the trace."""
+        """Add a line to the trace."""
         self.trace.append(f"{self.loop.time():10.3f}  {who:12}  {self.plain(what)}")
 
     def plain(self, text: str) -> str:
-        """Return a text without what is another one in each replay."""
+        """Return a text without the parts that differ in each replay."""
         return _REQUEST_ID.sub("", text.replace(f"{self.folder}/", ""))
 
     def process(self, name: str) -> Process:
-        """Begin a process, with clocks of its own."""
+        """Start a process with separate clocks."""
         dice = self.chance.dice
         clock = WallClock(ahead=NOON + dice.choice([0.0, 0.4, -90.0, 3600.0, -3600.0]), drift=dice.uniform(-1e-4, 1e-4))
         process = Process(name, self.loop, clock, boot=dice.uniform(0.0, 1e6), rate=1.0 + dice.uniform(-1e-4, 1e-4))
@@ -118,7 +118,7 @@ class World:
         def note_death() -> None:
             self.log(name, f"is killed at step {process.steps}")
             self.network.account.faults["killed"] += 1
-            self.network.account.doubt(process)
+            self.network.account.mark_unknown(process)
 
         process.on_death = note_death
         return process
@@ -133,7 +133,7 @@ class World:
         )
 
     def claim(self, claim: Claim) -> Claim:
-        """Note what somebody asks for."""
+        """Record an operation that a caller requests."""
         self.claims.append(claim)
         return claim
 
@@ -143,26 +143,26 @@ class World:
         assert made is not None, uid
         return made
 
-    def doubt_everything(self) -> None:
-        """Note that a journal may not tell all that its run did: nobody can know what became of anything."""
+    def mark_all_unknown(self) -> None:
+        """Record that the journal may lack steps of its run, so that any outcome may be unknown."""
         for claim in self.claims:
             self.network.account.lost[claim.job, claim.place] += 1
 
     def site(self, name: str) -> Path:
-        """Return a folder with a page that no other site has."""
+        """Return a folder with a unique page."""
         folder = self.folder / "sites" / name
         folder.mkdir(parents=True)
         (folder / "index.html").write_text(f"<p>{name}</p>")
         return folder
 
     async def ended(self, process: Process, task: asyncio.Task[Any]) -> bool:
-        """Wait until a task of a process has ended; return False if the process was killed before."""
+        """Wait until a task of a process has ended. Return False if the process was killed before."""
         while process.alive and not task.done():  # noqa: ASYNC110 - a killed process sets no event
             await asyncio.sleep(0.5)
         return process.alive
 
     def set_clocks_now_and_then(self) -> None:
-        """Set a clock, and do it again some time later."""
+        """Set a clock, and schedule the next change."""
         dice = self.chance.dice
         which = dice.choice(["process", "process", "Date", "createdAt"])
         seconds = self.chance.jump()
@@ -172,8 +172,8 @@ class World:
             process.clock.ahead += seconds
             self.log("world", f"sets the clock of {process.name} by {seconds:+.1f} s")
         elif which == "Date" and abs(self.service.date_ahead + seconds) < _APART:
-            # Both at once: the service's clocks are minutes apart at most. And nothing else than the service's time
-            # says when something was made, so that it may be minutes off at most.
+            # Set both clocks together, because the clocks of the service differ by minutes at most. Only the service's
+            # time says when an object was created, so it may be wrong by minutes at most.
             self.service.date_ahead += seconds
             self.service.created_ahead += seconds
             self.log("world", f"sets the clocks of the service by {seconds:+.1f} s")
@@ -183,22 +183,22 @@ class World:
         self.loop.call_later(dice.uniform(5.0, 300.0) + self.loop.time(), self.set_clocks_now_and_then)
 
     def refuse_for_a_while(self) -> None:
-        """Answer everything with 429 for some seconds."""
+        """Answer all requests with 429 for some seconds."""
         self.network.refusing_until = self.loop.time() + self.chance.dice.uniform(0.2, 3.0)
         self.log("service", f"refuses everything until {self.network.refusing_until:.3f}")
 
     def let_colleagues_deploy(self, environments: Sequence[Made], *, for_seconds: float) -> None:
         """Let colleagues deploy other files and commits for some time."""
         dice = self.chance.dice
-        for number in range(self.chance.weather.colleagues):
+        for number in range(self.chance.conditions.colleagues):
             name = f"colleague-{number + 1}"
 
             def deploy(name: str = name) -> None:
                 environment = dice.choice(environments)
                 earlier = [one.commit for one in self.service.below(environment.uid, "deployment")]
                 if environment.kind == "GITPROVIDER":
-                    # What they have pushed, what is on another branch, or what was there long before: what was deployed
-                    # right before our call looks like the newest commit, and nobody could tell it from ours.
+                    # Choose a new commit, a commit of another branch, or an old commit. A commit deployed right
+                    # before our call looks like the newest one, and no program could distinguish the two.
                     kind = dice.choice(["push", "push", "branch", "back", "back"])
                     commit = self.service.new_commit() if kind == "branch" else None
                     old = [one.commit for one in self.service.below(environment.uid, "deployment") if one.at < 0.0][:-1]
@@ -216,10 +216,10 @@ class World:
             self.loop.call_later(dice.expovariate(1 / 10.0), deploy)
 
     async def live(self, scenario: Scenario) -> None:
-        """Let a scenario happen, and what comes late after it."""
+        """Run a scenario, and wait for its late effects."""
         if self.chance.happens(0.5):
             self.loop.call_later(self.chance.dice.uniform(0.0, 60.0), self.set_clocks_now_and_then)
-        for _ in range(self.chance.weather.bursts):
+        for _ in range(self.chance.conditions.bursts):
             self.loop.call_later(self.chance.dice.uniform(0.0, 90.0), self.refuse_for_a_while)
         play = asyncio.ensure_future(scenario(self))
         while not play.done():
@@ -234,12 +234,12 @@ class World:
             raise error
         await asyncio.sleep(SETTLED)
 
-    async def bury(self) -> None:
-        """Let everything that is left unwind."""
+    async def unwind(self) -> None:
+        """Let all remaining tasks unwind."""
         for _ in range(20):
             for process in self.processes:
                 if not process.has_ended:
-                    process.bury()
+                    process.unwind()
             for _ in range(5):
                 await asyncio.sleep(0)
             if all(process.has_ended for process in self.processes):
@@ -248,10 +248,10 @@ class World:
             process.forget()
 
     def judged(self, oracle: Oracle) -> list[Violation]:
-        """Return all that must not be."""
+        """Return all violations."""
         for claim in self.claims:
             uid = short(claim.uid) if claim.uid else ""
-            self.log("world", f"{claim.job} at {short(claim.place)} was told {claim.told} {uid} {claim.text}")
+            self.log("world", f"{claim.job} at {short(claim.place)} got {claim.reported} {uid} {claim.text}")
         crashes = [
             Violation(Kind.CRASH, f"{process.name}: {trouble}")
             for process in self.processes
@@ -261,7 +261,7 @@ class World:
 
 
 def run_world(seed: int, scenarios: dict[str, Scenario], *, oracle: Oracle = violations_of) -> Ending:
-    """Run the world of a seed to its end, and judge it."""
+    """Run the world of a seed to its end, and check it."""
     folder = Path(tempfile.mkdtemp(prefix="world-"))
     loop = VirtualTimeLoop()
     loop.set_exception_handler(lambda *_: None)
@@ -273,7 +273,7 @@ def run_world(seed: int, scenarios: dict[str, Scenario], *, oracle: Oracle = vio
                 loop.run_until_complete(world.live(scenarios[name]))
                 seconds = loop.time()
                 violations = world.judged(oracle)
-                loop.run_until_complete(world.bury())
+                loop.run_until_complete(world.unwind())
     finally:
         loop.close()
         shutil.rmtree(folder, ignore_errors=True)
@@ -294,7 +294,7 @@ class _OfProcess(type):
 
 
 class _Datetime(datetime, metaclass=_OfProcess):
-    """The date as the running process believes it."""
+    """The date of the clock of the running process."""
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
@@ -303,7 +303,7 @@ class _Datetime(datetime, metaclass=_OfProcess):
 
 @contextlib.contextmanager
 def _clocks_of_processes() -> Generator[None]:
-    """Let code that asks this machine for the time get what its process believes."""
+    """Let code that reads the clock of this machine read the clock of its process."""
     real_time = time.time
 
     def believed_time() -> float:
@@ -319,7 +319,7 @@ def _clocks_of_processes() -> Generator[None]:
 
 @contextlib.contextmanager
 def _dice_of(seed: int) -> Generator[None]:
-    """Let all that the SDK leaves to chance depend on the seed."""
+    """Make all random choices of the SDK depend on the seed."""
     true_class = random.Random
     state = random.getstate()
 
