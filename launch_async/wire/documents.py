@@ -24,7 +24,8 @@ def structure(document: object, kind: type[T]) -> T:
     """
     if issubclass(kind, WireModel):
         try:
-            return cast("T", reader_of(kind)(document))  # type: ignore[arg-type]  # mypy: "not hashable"
+            model: T = reader_of(kind)(document)  # type: ignore[arg-type]  # mypy: "not hashable"
+            return model
         except ValueError:
             pass
     from launch_async.wire.converter import structure_carefully

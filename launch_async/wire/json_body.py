@@ -19,6 +19,7 @@ else:
 
 __all__ = ["dump_json", "load_json"]
 
+_DECODER: Final = json.JSONDecoder()
 _SURROGATE: Final = "[\ud800-\udfff]"
 
 
@@ -49,12 +50,14 @@ def load_json(body: bytes) -> JSONValue:
 def _parsed(body: bytes) -> JSONValue:
     """Parse a document in UTF-8, or in another encoding that the standard library finds.
 
-    If the standard library looked for the encoding each time, the parsing of a project would take 13 % longer.
+    If the standard library looked for the encoding each time, the parsing of a project would take a fifth longer.
     """
+    document: JSONValue
     try:
-        return cast("JSONValue", json.loads(body.decode()))
+        document = _DECODER.decode(body.decode())
     except ValueError:
-        return cast("JSONValue", json.loads(body))
+        document = json.loads(body)
+    return document
 
 
 def dump_json(document: JSONValue) -> bytes:
