@@ -348,24 +348,19 @@ class _Sends:
     """
 
     def __init__(self, tracker: aiohttp.UploadTracker | None) -> None:
-        self.has_left: bool = True
-        self._was_connected = False
-        self._begun = 0
+        self.begun: int = 0
+        self.was_connected: bool = False
         self._tracker = tracker
 
     @property
     def count(self) -> int:
         """How often aiohttp sent the request, at least 1."""
-        return (self._begun if self._tracker is None else self._tracker.attempts) or 1
+        return (self.begun if self._tracker is None else self._tracker.attempts) or 1
 
-    def begin(self) -> None:
-        """Record the start of a connection. aiohttp makes a second connection if it sends the request again."""
-        self._begun += 1
-        self.has_left = self._was_connected
-
-    def end(self) -> None:
-        """Record that there is a connection."""
-        self.has_left = self._was_connected = True
+    @property
+    def has_left(self) -> bool:
+        """Whether the request may have been sent."""
+        return self.was_connected or not self.begun
 
 
 _SENDS: Final[ContextVar[_Sends]] = ContextVar("launch_async_sends")
@@ -381,9 +376,9 @@ def _connector_class() -> type[aiohttp.TCPConnector]:
             self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
         ) -> Connection:
             sends = _SENDS.get()
-            sends.begin()
+            sends.begun += 1
             connection = await super().connect(req, traces, timeout)
-            sends.end()
+            sends.was_connected = True
             return connection
 
     return Connector
