@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import os
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Final, TypeVar
@@ -73,6 +74,7 @@ class CallState:
         changes_something: Whether the call may change something, so that its outcome is unknown if the answer is lost.
         paced: Whether a rate limiter delays requests after a 429.
         layered: Whether middleware surrounds each exchange, so that `noting` reports the outcome.
+        clock: The loop's clock.
         ends: When the call must end, by the loop's clock.
         attempts: Number of attempts that were sent.
         status: Status of the last answer.
@@ -101,6 +103,7 @@ class CallState:
         self.changes_something: bool = changes_something
         self.paced: bool = paced
         self.layered: bool = layered
+        self.clock: Callable[[], float] = time.monotonic
         self.ends: float = 0.0
         self.attempts: int = 0
         self.status: int | None = None
@@ -141,6 +144,7 @@ class CallState:
             DeadlineExceeded: The deadline has passed.
             LaunchError: The call has failed permanently.
         """
+        self.clock = asyncio.get_running_loop().time
         deadline = Deadline(self.timeout)
         try:
             with deadline:
@@ -168,9 +172,8 @@ class CallState:
 
     async def exchange(self, send: Send, request: Request) -> Response | LaunchError:
         """Send once; return the answer of any status, or the error that came instead of one."""
-        clock = asyncio.get_running_loop().time
         self.attempts += 1
-        self._in_flight, self.sent_at = not self.layered, clock()
+        self._in_flight, self.sent_at = not self.layered, self.clock()
         if self.layered:
             _CURRENT_CALL.set(self)
         try:
@@ -190,7 +193,7 @@ class CallState:
         self._in_flight = False
         self._note_stream(response)
         self.status = response.status
-        self.answered_at = clock()
+        self.answered_at = self.clock()
         received(request, response, self.answered_at - self.sent_at)
         # If aiohttp sent the request twice, this is the answer to the second send. The first answer was lost.
         self.maybe_done |= response.sends > 1 and not response.is_success
@@ -260,7 +263,7 @@ class CallState:
             repeatable=self.repeatable,
             attempt=self._tries,
             refusals=self._refusals,
-            remaining=self.ends - asyncio.get_running_loop().time(),
+            remaining=self.ends - self.clock(),
             random=random.random(),  # noqa: S311 - it spreads delays
             paced=self.paced,
         )

@@ -343,7 +343,7 @@ class Pipeline:
         credentials = self._credentials if operation.authenticated else None
         one.credentials = {} if credentials is None else await credentials.headers()
         request = self._request(call, one.credentials)
-        left = one.ends - asyncio.get_running_loop().time()
+        left = one.ends - one.clock()
         if not left > 0:
             raise DeadlineExceeded(f"the deadline passed before {operation.name} could be sent")
         permit, meters = None, METERS.get()
@@ -358,7 +358,7 @@ class Pipeline:
         try:
             response = await one.exchange(self._send, request)
         except BaseException as error:
-            _settle_without_answer(permit, error)
+            _settle_without_answer(permit, error, one.clock())
             raise
         finally:
             if changes:
@@ -366,7 +366,7 @@ class Pipeline:
             for meter in meters:
                 meter.maybe_done |= one.maybe_done
         if isinstance(response, LaunchError):
-            _settle_without_answer(permit, response)
+            _settle_without_answer(permit, response, one.clock())
             return response
         header = finder(response.headers)
         if permit is not None:
@@ -548,7 +548,7 @@ def _answer(response: Response, header: Callable[[str], str | None], answered_at
     )
 
 
-def _settle_without_answer(permit: Permit | None, error: BaseException) -> None:
+def _settle_without_answer(permit: Permit | None, error: BaseException, now: float) -> None:
     """Report a request that ended in an error to the rate limiter."""
     if permit is None or isinstance(error, GeneratorExit):
         # The garbage collector may run this inside a lock of the limiter. The permit settles automatically.
@@ -556,5 +556,4 @@ def _settle_without_answer(permit: Permit | None, error: BaseException) -> None:
     if isinstance(error, ConnectError) or was_unsent(error):
         permit.release()
     else:
-        now = asyncio.get_running_loop().time()
         permit.answered(Answer(now, lost=True, sends=error.sends if isinstance(error, TransportError) else 1))

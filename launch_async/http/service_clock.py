@@ -72,10 +72,14 @@ class ServiceClock:
                 return
             self._read = date, moment.timestamp()
         # A Date header omits fractions of a second.
-        bounds = self._read[1] - received, self._read[1] + 1.0 - sent
-        least, most = max(bounds[0], self._least), min(bounds[1], self._most)
-        # If the bounds contradict each other, a clock was set, or another machine has answered.
-        self._least, self._most = bounds if least > most else (least, most)
+        least, most = self._read[1] - received, self._read[1] + 1.0 - sent
+        if least > self._most or most < self._least:
+            # The bounds contradict each other: a clock was set, or another machine has answered.
+            self._least, self._most = least, most
+        if least > self._least:
+            self._least = least
+        if most < self._most:
+            self._most = most
 
     def at(self, moment: float) -> datetime | None:
         """Return the probable time of the service at a moment of the loop's clock; None if the offset is not known."""
