@@ -28,7 +28,7 @@ from launch_async.errors import (
     ResponseLost,
     TransportError,
 )
-from launch_async.http.base import FileBody, Request, Response, Transport, mark_unsent, too_large
+from launch_async.http.base import Request, Response, Transport, mark_unsent, too_large
 from launch_async.http.exchange_errors import CONNECT_TIMEOUT, redirect_refused, translated
 from launch_async.wire.secret import Secret
 
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-    from launch_async.http.file_payload import FilePayload, OncePayload
+    from launch_async.http.bodies.file_body import FileBody
+    from launch_async.http.bodies.file_payload import FilePayload, OncePayload
 
 __all__ = ["AiohttpTransport"]
 
@@ -111,7 +112,7 @@ class AiohttpTransport:
     def send(self, request: Request) -> Coroutine[object, object, Response]:
         """Send a request once and return the response; see `Transport.send`."""
         session = self._open()
-        if isinstance(request.body, FileBody):
+        if request.body is not None and not isinstance(request.body, bytes):
             return self._send_file(session, request, request.body)
         # The connector of the transport's own session counts the sends. The tracker takes longer.
         return self._exchange(session, request, None if self._owns_session else _tracker())
@@ -240,7 +241,7 @@ class AiohttpTransport:
         raise failure
 
     async def _send_file(self, session: aiohttp.ClientSession, request: Request, body: FileBody) -> Response:
-        from launch_async.http.file_payload import FilePayload, opened
+        from launch_async.http.bodies.file_payload import FilePayload, opened
 
         tracker = _tracker()
         file = await opened(body.path)
@@ -457,7 +458,7 @@ def _body_of(request: Request) -> bytes | FileBody | OncePayload | None:
     """Return the body of a request, in a form that aiohttp does not send twice if `request.once` is set."""
     if not request.once or not isinstance(request.body, bytes):
         return request.body
-    from launch_async.http.file_payload import OncePayload
+    from launch_async.http.bodies.file_payload import OncePayload
 
     return OncePayload(request.body)
 
@@ -489,6 +490,8 @@ async def _check_all_sent(
 def _form_of(body: object, payload: FilePayload) -> aiohttp.FormData | None:
     """Return the form of an upload, with the file as its last part (FACTS §5); None if the body is the file itself."""
     import aiohttp
+
+    from launch_async.http.bodies.file_body import FileBody
 
     if not isinstance(body, FileBody) or not body.form:
         return None

@@ -11,9 +11,8 @@ import functools
 import platform
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
@@ -31,11 +30,13 @@ from launch_async.errors import (
 )
 from launch_async.http.deadlines import Deadline
 
+if TYPE_CHECKING:
+    from launch_async.http.bodies.file_body import FileBody
+
 __all__ = [
     "RESPONSE_LIMIT",
     "USER_AGENT",
     "BodyStream",
-    "FileBody",
     "Middleware",
     "Request",
     "Response",
@@ -47,28 +48,6 @@ __all__ = [
 USER_AGENT: Final = f"contentstack-launch/{__version__} Python/{platform.python_version()}"
 RESPONSE_LIMIT: Final = 64 * 1024 * 1024
 """Default maximum size of a response, in bytes after decompression."""
-
-
-@attrs.frozen(eq=False)
-class FileBody:
-    """A file as a request body. The transport reads it from disk each time that it sends the request.
-
-    Attributes:
-        path: Path of the file.
-        size: Size of the file in bytes. The transport must send exactly this number of bytes.
-        fields: Fields of the form, which the transport must send before the file.
-        form: Whether the body is a form (multipart/form-data) with the file as its last part, named `file`. Otherwise
-            the body is the file itself.
-        on_progress: If set, the transport calls it on the event loop with the number of bytes sent so far.
-        idle_timeout: Seconds without a sent byte after which the transport must raise `AttemptTimeout`.
-    """
-
-    path: Path
-    size: int
-    fields: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
-    form: bool = False
-    on_progress: Callable[[int], object] | None = None
-    idle_timeout: float = 120.0
 
 
 # Not frozen: every call creates a request and a response, and frozen classes would add 3 % to its processor time.

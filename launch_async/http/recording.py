@@ -7,40 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextvars import ContextVar
-from typing import Final
-
-import attrs
+from typing import TYPE_CHECKING, Final
 
 from launch_async.http.base import Request, Response
 
-__all__ = ["ReceivedResponse", "record_responses"]
+if TYPE_CHECKING:
+    from launch_async.http.received_response import ReceivedResponse
+
+__all__ = ["record_responses"]
 
 REQUEST_ID_HEADERS: Final = ("x-request-id", "x-runtime-id", "request-id")
 _HIDDEN_HEADERS: Final = r"cookie|auth|token|secret|key|signature|credential|location|link|refresh"
-
-
-@attrs.frozen(eq=False)
-class ReceivedResponse:
-    """One response without its body, which is in the result or the error of the call.
-
-    Attributes:
-        operation: Name of the operation.
-        method: HTTP method.
-        status: HTTP status.
-        headers: Headers by their lower-case names, without headers that may contain a secret: cookies, locations, and
-            names that contain a word such as token or key.
-        request_id: Request id of the service; None if the service sent none.
-        seconds: Duration of the attempt.
-    """
-
-    operation: str
-    method: str
-    status: int
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    request_id: str | None
-    seconds: float
 
 
 _RECORDS: Final[ContextVar[tuple[list[ReceivedResponse], ...]]] = ContextVar("launch_async_records", default=())
@@ -66,6 +45,8 @@ def received(request: Request, response: Response, seconds: float) -> None:
     records = _RECORDS.get()
     if not records:
         return
+    from launch_async.http.received_response import ReceivedResponse
+
     headers = {name.lower(): value for name, value in response.headers.items()}
     shown = {name: value for name, value in headers.items() if not re.search(_HIDDEN_HEADERS, name)}
     one = ReceivedResponse(request.operation, request.method, response.status, shown, request_id_of(response), seconds)

@@ -12,7 +12,8 @@ from urllib.parse import unquote_plus, urlsplit
 import attrs
 
 from launch_async.errors import InvalidArgumentError, StorageError, TransportError
-from launch_async.http.base import FileBody, Request, Response
+from launch_async.http.base import Request, Response
+from launch_async.http.bodies.file_body import FileBody
 from launch_async.http.operation import WRITE, Operation, check_callback
 from launch_async.http.pipeline import Pipeline
 from launch_async.models.upload import SignedUploadUrl
