@@ -18,8 +18,9 @@ from typing import Final, cast
 
 import attrs
 
+from launch_async.auth.access_token import AccessToken
 from launch_async.auth.oauth import AppCredentials
-from launch_async.auth.tokens import AccessToken, Authtoken, check_credentials
+from launch_async.auth.tokens import Authtoken, check_credentials
 from launch_async.errors import ConfigurationError
 from launch_async.http.credentials import Credentials
 from launch_async.rate_limit.registry import ShareBudget, check_share_budget

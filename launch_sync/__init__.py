@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         check_archive as check_archive,
         list_archive as list_archive,
     )
+    from launch_async.auth.access_token import AccessToken as AccessToken
     from launch_async.auth.authorization import (
         AuthorizationRequest as AuthorizationRequest,
         begin_authorization as begin_authorization,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from launch_async.auth.sessions import Introspection as Introspection, Session as Session
     from launch_async.auth.system_keyring import KeyringTokenStore as KeyringTokenStore
     from launch_async.auth.token_cache import TokenSet as TokenSet
-    from launch_async.auth.tokens import AccessToken as AccessToken, Authtoken as Authtoken
+    from launch_async.auth.tokens import Authtoken as Authtoken
     from launch_async.deploy.previews.preview import Preview as Preview
     from launch_async.deploy.release.check import Check as Check, CheckResult as CheckResult
     from launch_async.deploy.site import Site as Site

@@ -298,7 +298,6 @@ HEAVY = {
     "rich",
 }
 BUILT_BY_ATTRS = {
-    "AccessToken",
     "Answer",
     "Authtoken",
     "Call",

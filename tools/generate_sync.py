@@ -28,6 +28,7 @@ LAUNCH = Facade(
     shared=frozenset(
         f"launch_async.{name}"
         for name in (
+            "auth.access_token",
             "auth.tokens",
             "auth.oauth",
             "auth.system_keyring",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from launch_async._lazy import lazy
 
 if TYPE_CHECKING:
+    from launch_async.auth.access_token import AccessToken as AccessToken
     from launch_async.auth.authorization import (
         AuthorizationRequest as AuthorizationRequest,
         begin_authorization as begin_authorization,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
         request_sms as request_sms,
     )
     from launch_async.auth.system_keyring import KeyringTokenStore as KeyringTokenStore
-    from launch_async.auth.tokens import AccessToken as AccessToken, Authtoken as Authtoken
+    from launch_async.auth.tokens import Authtoken as Authtoken
     from launch_async.http.credentials import Credentials as Credentials
 else:
     __getattr__, __dir__ = lazy(__name__)

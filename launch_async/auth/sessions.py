@@ -14,8 +14,9 @@ from typing import Final
 
 import attrs
 
+from launch_async.auth.access_token import AccessToken
 from launch_async.auth.auth_request import AuthRequest, form_request, known_secrets, refusal
-from launch_async.auth.tokens import AccessToken, Authtoken, scope_set
+from launch_async.auth.tokens import Authtoken, scope_set
 from launch_async.errors import (
     APIError,
     ConfigurationError,

@@ -1,12 +1,11 @@
-"""Credentials with a fixed token, which authenticate the requests of a client.
+"""`Authtoken`, the credentials with the session token of a user, and the checks of all tokens.
 
-An `Authtoken` is the session of a user, and also needs the organization. An `AccessToken` is an OAuth bearer token,
-which contains its organization. `launch_async.auth.oauth` has credentials that renew their tokens.
+`launch_async.auth.access_token` has the OAuth bearer token, and `launch_async.auth.oauth` has credentials that renew
+their tokens.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -17,7 +16,7 @@ from launch_async.errors import ConfigurationError
 from launch_async.http.credentials import Credentials, TokenKind
 from launch_async.wire.secret import Secret, kind_of
 
-__all__ = ["AccessToken", "Authtoken"]
+__all__ = ["Authtoken"]
 
 _UNSAFE_IN_HEADER: Final = re.compile(r"[^\x21-\x7e]")
 _SCHEME: Final = r"(?i)^\s*bearer(\s+|$)"
@@ -49,14 +48,14 @@ def is_quoted(text: str) -> bool:
     return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
 
 
-def _bare(token: str, name: str) -> Secret:
+def bare(token: str, name: str) -> Secret:
     """Return a token as a secret, without its scheme and white space; empty if it is not a string."""
     if not isinstance(token, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         return Secret()
     return Secret((re.sub(_SCHEME, "", token) if name == "AccessToken" else token).strip())
 
 
-def _check_token(token: str, given: type, name: str) -> None:
+def check_token(token: str, given: type, name: str) -> None:
     """Raise an error if a token cannot be sent in a header. The error does not contain the token."""
     if not issubclass(given, str):
         # An environment variable that is not set returns None.
@@ -87,10 +86,10 @@ class Authtoken(Credentials):
 
     def __init__(self, token: str, *, location: str | None = None) -> None:
         # Rebind the name before any check, so that a traceback with local variables does not show the token.
-        given, token = type(token), _bare(token, "Authtoken")
+        given, token = type(token), bare(token, "Authtoken")
         object.__setattr__(self, "token", token)
         object.__setattr__(self, "location", location)
-        _check_token(token, given, "Authtoken")
+        check_token(token, given, "Authtoken")
 
     @property
     def needs_organization(self) -> bool:
@@ -105,41 +104,3 @@ class Authtoken(Credentials):
     async def headers(self) -> Mapping[str, str]:
         """Return the `authtoken` header."""
         return {"authtoken": self.token}
-
-
-@attrs.frozen(init=False)
-class AccessToken(Credentials):
-    """An OAuth bearer token of a user or an app. The SDK sends it as `Authorization: Bearer`.
-
-    Attributes:
-        token: The token, with or without the prefix `Bearer `. The SDK never shows it.
-        kind: `"user"` or `"app"`, if known. An operation that an app cannot do then raises `MissingScopeError`, and the
-            SDK sends no request.
-        scopes: The OAuth scopes of the token, if known. An operation that the scopes do not allow then raises
-            `MissingScopeError`, and the SDK sends no request.
-
-    Raises:
-        ConfigurationError: The token is empty, or contains characters that a header cannot contain.
-    """
-
-    token: str = attrs.field(repr=False)
-    kind: TokenKind | None  # pyright: ignore[reportIncompatibleMethodOverride]
-    scopes: frozenset[str] | None  # pyright: ignore[reportIncompatibleMethodOverride]
-
-    def __init__(self, token: str, *, kind: TokenKind | None = None, scopes: Collection[str] | None = None) -> None:
-        # Rebind the name before any check, so that a traceback with local variables does not show the token.
-        given, token = type(token), _bare(token, "AccessToken")
-        object.__setattr__(self, "token", token)
-        object.__setattr__(self, "kind", kind)
-        object.__setattr__(self, "scopes", None)
-        object.__setattr__(self, "scopes", scope_set(scopes))
-        _check_token(token, given, "AccessToken")
-
-    @property
-    def identity(self) -> str:
-        """A digest of the token. Clients with the same digest share a rate limit."""
-        return f"token-{hashlib.sha256(self.token.encode()).hexdigest()[:16]}"
-
-    async def headers(self) -> Mapping[str, str]:
-        """Return the `Authorization` header."""
-        return {"Authorization": Secret(f"Bearer {self.token}")}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from launch_async._lazy import lazy
 
 if TYPE_CHECKING:
+    from launch_async.auth.access_token import AccessToken as AccessToken
     from launch_async.auth.authorization import (
         AuthorizationRequest as AuthorizationRequest,
         begin_authorization as begin_authorization,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from launch_async.auth.sessions import Introspection as Introspection, Session as Session
     from launch_async.auth.system_keyring import KeyringTokenStore as KeyringTokenStore
     from launch_async.auth.token_cache import TokenSet as TokenSet
-    from launch_async.auth.tokens import AccessToken as AccessToken, Authtoken as Authtoken
+    from launch_async.auth.tokens import Authtoken as Authtoken
     from launch_async.http.credentials import Credentials as Credentials
     from launch_sync.auth.authorization import finish_authorization as finish_authorization
     from launch_sync.auth.sessions import (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 
+from launch_async.auth.access_token import AccessToken
 from launch_async.auth.sessions import (
     Introspection,
     Session,
@@ -15,7 +16,7 @@ from launch_async.auth.sessions import (
     logout as async_logout,
     request_sms as async_request_sms,
 )
-from launch_async.auth.tokens import AccessToken, Authtoken
+from launch_async.auth.tokens import Authtoken
 from launch_async.http.base import Transport
 from launch_async.wire.secret import Secret, hidden_json
 from launch_sync import _bridge

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from unittest import mock
 
 from launch_async import LaunchClient
-from launch_async.auth.tokens import AccessToken, Authtoken
+from launch_async.auth.access_token import AccessToken
+from launch_async.auth.tokens import Authtoken
 from launch_async.emulator import Clock, LaunchEmulator, LogLine
 from launch_async.http import Middleware
 from launch_async.probe import ProbeReport, probe

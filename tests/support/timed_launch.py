@@ -10,7 +10,7 @@ from typing import Literal
 import attrs
 
 from launch_async import LaunchClient
-from launch_async.auth.tokens import AccessToken
+from launch_async.auth.access_token import AccessToken
 from launch_async.emulator import Clock, InMemoryTransport, LaunchEmulator, LogLine
 from launch_async.http import Request, Response
 from launch_async.models import Deployment, DeploymentRef

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from launch_async import DeploymentRef, LatestCommit, LaunchClient, ServerError, UnauthorizedError, WaitTimeout
-from launch_async.auth.tokens import AccessToken
+from launch_async.auth.access_token import AccessToken
 from launch_async.http import Request, Response, Transport
 from launch_async.rate_limit import UnlimitedRateLimiter
 from tests.support.timed_launch import Build, Launch
