@@ -502,7 +502,7 @@ def _form_of(body: object, payload: FilePayload) -> aiohttp.FormData | None:
     return form
 
 
-def _read_body(answer: aiohttp.ClientResponse, request: Request) -> Coroutine[object, object, bytes]:
+async def _read_body(answer: aiohttp.ClientResponse, request: Request) -> bytes:
     """Read the body of a success. With `on_body`, pass its parts to it and return empty bytes.
 
     Raises:
@@ -510,8 +510,9 @@ def _read_body(answer: aiohttp.ClientResponse, request: Request) -> Coroutine[ob
     """
     size = None if "Content-Encoding" in answer.headers else answer.content_length
     if size is not None and size <= request.response_limit and size <= _READ_WHOLE_BYTES and request.on_body is None:
-        return answer.read()
-    return _read_parts(answer, request, size)
+        # A short body usually arrives with the headers. Then there is nothing to wait for.
+        return answer.content.read_nowait() if answer.content.is_eof() else await answer.read()
+    return await _read_parts(answer, request, size)
 
 
 async def _read_parts(answer: aiohttp.ClientResponse, request: Request, announced: int | None) -> bytes:
