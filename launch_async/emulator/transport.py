@@ -17,15 +17,16 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from launch_async.emulator.live_logs import LiveAnswer, LiveSession
+from launch_async.emulator.sent import SentRequest
 from launch_async.emulator.uploads.storage import StoredFile
 
 Dispatch: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-_READ_AT_ONCE = 2**30
-_FIELDS_AT_MOST = 8190
+_READ_LIMIT_BYTES = 2**30
+_HEADER_LIMIT = 8190
 
 
 class FileInBody(Protocol):
-    """A file as a body: raw, or as the last part of a form."""
+    """A file as a body, either raw or as the last part of a form."""
 
     @property
     def path(self) -> Path:
@@ -43,28 +44,8 @@ class FileInBody(Protocol):
         ...
 
 
-class Sent(Protocol):
-    """A request as a client sends it."""
-
-    @property
-    def method(self) -> str:
-        """HTTP method."""
-        ...
-
-    @property
-    def url(self) -> str:
-        """Absolute URL, quoted."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Headers."""
-        ...
-
-    @property
-    def body(self) -> bytes | FileInBody | None:
-        """The body; None for none."""
-        ...
+Sent: TypeAlias = SentRequest[bytes | FileInBody | None]
+"""A request as a client sends it."""
 
 
 @frozen
@@ -107,14 +88,14 @@ class InMemoryTransport:
         """
         connection = _Connection(asyncio.get_running_loop())
         response = await self._dispatch(_incoming(request, connection))
-        if connection.line.is_closing():
+        if connection.channel.is_closing():
             raise ConnectionResetError("the emulator dropped the connection")
         if isinstance(response, LiveAnswer):
             return Received(response.status, response.headers, b"", response.session)
         return Received(response.status, response.headers, await _body(response))
 
     async def close(self) -> None:
-        """Do nothing: the program that started the emulator also stops it."""
+        """Do nothing, because the program that started the emulator also stops it."""
 
 
 def _incoming(request: Sent, connection: _Connection) -> web.BaseRequest:
@@ -126,7 +107,7 @@ def _incoming(request: Sent, connection: _Connection) -> web.BaseRequest:
     payload = EMPTY_PAYLOAD
     if body is not None:
         headers["Content-Length"] = str(len(body))
-        payload = StreamReader(connection, _READ_AT_ONCE, loop=connection.loop)
+        payload = StreamReader(connection, _READ_LIMIT_BYTES, loop=connection.loop)
         payload.feed_data(body)
         payload.feed_eof()
     message = RawRequestMessage(
@@ -143,7 +124,7 @@ def _incoming(request: Sent, connection: _Connection) -> web.BaseRequest:
     )
     protocol = cast("web.RequestHandler", connection)
     task = cast("asyncio.Task[None]", asyncio.current_task(connection.loop))
-    return web.BaseRequest(message, payload, protocol, _Nowhere(), task, connection.loop)
+    return web.BaseRequest(message, payload, protocol, _DiscardingWriter(), task, connection.loop)
 
 
 def _encoded(file: FileInBody | None, headers: CIMultiDict[str]) -> bytes | None:
@@ -165,21 +146,21 @@ async def _body(response: web.StreamResponse) -> bytes:
 
 
 class _Connection(BaseProtocol):
-    """The connection of a request, as far as aiohttp needs one."""
+    """The connection of a request, with the attributes that aiohttp needs."""
 
     ssl_context = None
     peername = None
     sockname = None
-    max_field_size = _FIELDS_AT_MOST
-    max_headers = _FIELDS_AT_MOST
+    max_field_size = _HEADER_LIMIT
+    max_headers = _HEADER_LIMIT
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.loop = loop
-        self.transport = self.line = _Line()
+        self.transport = self.channel = _DroppableTransport()
 
 
-class _Line(asyncio.Transport):
+class _DroppableTransport(asyncio.Transport):
     """A connection that can only be dropped."""
 
     def __init__(self) -> None:
@@ -197,7 +178,7 @@ class _Line(asyncio.Transport):
 
 
 @define
-class _Nowhere(AbstractStreamWriter):
+class _DiscardingWriter(AbstractStreamWriter):
     """A writer that discards everything, such as the truncated body of a fault."""
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:

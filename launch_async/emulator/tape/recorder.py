@@ -14,17 +14,18 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 import attrs
 
 from launch_async.emulator.clock import iso
+from launch_async.emulator.sent import SentRequest
 from launch_async.emulator.tape import masking
 from launch_async.emulator.tape.tape_file import FORMAT, TapeFile
 from launch_async.emulator.tape.vocabulary import is_known
 
 _LOG: Final = logging.getLogger(__name__)
-_LONGEST_EVENT_BYTES: Final = 1024 * 1024
+_MAX_EVENT_BYTES: Final = 1024 * 1024
 _FAILURES: Final = frozenset({"ConnectError", "ResponseLost", "AttemptTimeout", "ResponseTooLarge"})
 _BETWEEN_EVENTS: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
@@ -35,30 +36,6 @@ class SizedFile(Protocol):
     @property
     def size(self) -> int:
         """Size of the file in bytes."""
-        ...
-
-
-class SentRequest(Protocol):
-    """A request as a client sends it."""
-
-    @property
-    def method(self) -> str:
-        """HTTP method."""
-        ...
-
-    @property
-    def url(self) -> str:
-        """Absolute URL, quoted."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Headers, credentials among them."""
-        ...
-
-    @property
-    def body(self) -> bytes | SizedFile | None:
-        """The body; None for none."""
         ...
 
 
@@ -81,21 +58,23 @@ class ReceivedAnswer(Protocol):
         ...
 
 
-RequestT = TypeVar("RequestT", bound=SentRequest)
+RecordedRequest: TypeAlias = SentRequest[bytes | SizedFile | None]
+
+RequestT = TypeVar("RequestT", bound=RecordedRequest)
 AnswerT = TypeVar("AnswerT", bound=ReceivedAnswer)
 
 
 class Recorder:
     """A middleware that records what a client sends and receives. It masks private data, so that tapes can be shared.
 
-    Give it to a client of `launch_async` or `launch_sync`: ``LaunchClient(middleware=[Recorder("tape.jsonl")])``.
-    Each exchange is one line of JSON, appended when the answer is there. Several clients, threads and processes may
-    record to the same tape at the same time. The file has mode 0600.
+    Pass it to a client of `launch_async` or `launch_sync`: ``LaunchClient(middleware=[Recorder("tape.jsonl")])``.
+    Each exchange is one line of JSON, which the recorder appends after the answer. Several clients, threads and
+    processes may record to the same tape at the same time. The file has mode 0600.
 
-    A recorder keeps only what its rules name: statuses, counts, fixed choices, times, and common words of messages. It
-    masks everything else: credentials, names, e-mail addresses, UIDs, hosts, URLs, values of variables, log texts, and
-    unknown fields. Within one process, the same value always has the same stand-in. Uploads, downloads and logins do
-    not pass a middleware, so a tape never contains them.
+    A recorder keeps only the data that its rules list: statuses, counts, fixed choices, times, and common words of
+    messages. It masks everything else: credentials, names, e-mail addresses, UIDs, hosts, URLs, values of variables,
+    log texts, and unknown fields. Within one process, the same value always has the same stand-in. Uploads, downloads
+    and logins do not pass a middleware, so a tape never contains them.
 
     A recorder does not change an exchange, and never makes a call fail. If it cannot write the tape, it logs one
     warning, sets `failed` and stops recording.
@@ -127,7 +106,7 @@ class Recorder:
         return self._failed
 
     async def __call__(self, request: RequestT, send: Callable[[RequestT], Awaitable[AnswerT]]) -> AnswerT:
-        """Pass a request on, record the exchange and return the answer."""
+        """Send a request, record the exchange and return the answer."""
         if self._failed:
             return await send(request)
         exchange = _Exchange(request)
@@ -137,19 +116,19 @@ class Recorder:
             await asyncio.to_thread(self._write, partial(exchange.failed, error))
             raise
         if getattr(answer, "stream", None) is not None and attrs.has(type(answer)):
-            return self._tapped(exchange, answer)
+            return self._recorded(exchange, answer)
         # Masking takes milliseconds, and another process may have locked the tape. The event loop does not wait for it.
         await asyncio.to_thread(self._write, partial(exchange.answered, answer))
         return answer
 
-    def _tapped(self, exchange: _Exchange, answer: AnswerT) -> AnswerT:
+    def _recorded(self, exchange: _Exchange, answer: AnswerT) -> AnswerT:
         """Return an answer whose stream is recorded while the client reads it."""
         streamed = cast("Any", answer)
 
         def write(events: _Events, failure: Exception | None) -> None:
             self._write(lambda: exchange.streamed(answer, events.take(), failure))
 
-        return cast("AnswerT", attrs.evolve(streamed, stream=_TappedStream(streamed.stream, write)))
+        return cast("AnswerT", attrs.evolve(streamed, stream=_RecordedStream(streamed.stream, write)))
 
     def _write(self, compose: Callable[[], Mapping[str, object]]) -> None:
         if self._failed:
@@ -161,7 +140,7 @@ class Recorder:
 
     def _fail(self, error: Exception) -> None:
         self._failed = True
-        # The text of the error is left out, because it may quote unmasked content.
+        # The log omits the text of the error, because it may quote unmasked content.
         reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
         _LOG.warning("The tape %s cannot be written (%s). The recording stops, and calls continue.", self._path, reason)
 
@@ -175,7 +154,7 @@ class _Stream(Protocol):
 class _Exchange:
     """One exchange, which begins when the request is sent."""
 
-    def __init__(self, request: SentRequest) -> None:
+    def __init__(self, request: RecordedRequest) -> None:
         self._request = request
         self._began = time.time()
         self._ticks = time.perf_counter()
@@ -186,7 +165,7 @@ class _Exchange:
         return self._line({"answer": {**_head(answer), **masking.body(answer.body, description=description)}})
 
     def streamed(self, answer: ReceivedAnswer, events: list[str], failure: Exception | None) -> Mapping[str, object]:
-        """Return the line of an answer that the client has read while it arrived."""
+        """Return the line of an answer that the client has read as a stream."""
         broken = {} if failure is None else {"failure": _failure(failure)}
         return self._line({"answer": {**_head(answer), "events": events}, **broken})
 
@@ -236,13 +215,13 @@ class _Events:
         self._problem: Exception | None = None
 
     def feed(self, part: bytes) -> None:
-        """Add a part of the stream. An event that is too long is left out."""
+        """Add a part of the stream. Omit events that are too long."""
         try:
             *complete, self._rest = _BETWEEN_EVENTS.split(self._rest + part)
             self._masked.extend(masking.event(event.decode("utf-8", "replace")) for event in complete if event.strip())
         except Exception as error:
             self._problem = error
-        if len(self._rest) > _LONGEST_EVENT_BYTES:
+        if len(self._rest) > _MAX_EVENT_BYTES:
             self._rest = b""
 
     def take(self) -> list[str]:
@@ -256,7 +235,7 @@ class _Events:
         return self._masked
 
 
-class _TappedStream:
+class _RecordedStream:
     """A stream that is recorded while it is read. The exchange is written when the stream ends."""
 
     def __init__(self, stream: _Stream, write: Callable[[_Events, Exception | None], None]) -> None:
