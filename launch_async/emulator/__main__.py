@@ -2,7 +2,7 @@
 
 The first line on standard output is one JSON object with ``url``, ``organization_uid``, ``authtoken``,
 ``access_token``, ``client_id``, ``client_secret``, ``email``, ``password`` and, with ``--control``, ``control_secret``.
-When the line is there, the emulator answers. SIGTERM or SIGINT end it with exit code 0.
+From then on, the emulator accepts requests. SIGTERM and SIGINT end it with exit code 0.
 """
 
 import argparse
@@ -43,7 +43,7 @@ async def _serve(options: dict[str, Any]) -> int:
 
 
 def _reason(error: OSError | ValueError) -> str:
-    """Return an error in one line."""
+    """Return the text of an error, in one line."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error)
@@ -68,7 +68,10 @@ def _announce(emulator: LaunchEmulator, *, control: bool) -> None:
 
 @contextlib.contextmanager
 def _stop_signals() -> Generator[asyncio.Event, None, None]:
-    """Return an event that SIGTERM and SIGINT set. A reader of the first line may send a signal immediately."""
+    """Return an event that SIGTERM and SIGINT set.
+
+    Enter this before the first line is printed: its reader may send a signal immediately.
+    """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -91,7 +94,7 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, key)
-    except OSError as error:  # the error does not name a file
+    except OSError as error:  # the text of this error does not contain the file
         files = " and ".join(str(file) for file in (certificate, key) if file)
         raise ValueError(f"No certificate and key can be read from {files}: {error}") from None
     return context

@@ -1,4 +1,4 @@
-"""The emulator's time: the time of this machine, plus what ``advance`` has added."""
+"""The emulator's time: the time of this machine, plus the seconds that ``advance`` has added."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import lru_cache
 
-_END = datetime(9000, 12, 31, tzinfo=UTC).timestamp()
+_MAX_S = datetime(9000, 12, 31, tzinfo=UTC).timestamp()
 
 
 class Clock:
@@ -38,11 +38,11 @@ class Clock:
         """Move the clock forward by ``seconds``.
 
         Raises:
-            ValueError: ``seconds`` is negative, or leads beyond the year 9000.
+            ValueError: ``seconds`` is negative, or the new time is after the year 9000.
         """
         if not seconds >= 0:
             raise ValueError(f"The clock cannot move by {seconds!r} seconds: it only moves forward, by 0 s or more")
-        if self.now() + seconds > _END:
+        if self.now() + seconds > _MAX_S:
             raise ValueError(f"The clock cannot move by {seconds!r} seconds: it ends with the year 9000")
         self.advanced += seconds
 
@@ -53,7 +53,7 @@ def milliseconds(seconds: float) -> int:
 
 
 def iso(seconds: float) -> str:
-    """Return epoch seconds as ISO 8601 with milliseconds and ``Z`` (FACTS §4)."""
+    """Return epoch seconds as ISO 8601 with milliseconds and ``Z``, the form of all times of the API."""
     return iso_milliseconds(milliseconds(seconds))
 
 

@@ -1,6 +1,6 @@
-"""The way of every request: latency, ledger, credentials, rate limit, faults, operation.
+"""The steps of every request: latency, ledger, credentials, rate limit, faults, operation.
 
-A request with a valid credential spends the rate limit on arrival, before anything else is checked.
+A request with a valid credential counts against the rate limit on arrival, before any other check.
 """
 
 import asyncio
@@ -35,8 +35,8 @@ INTERNAL = ("/manage/", "/logs/")
 NEVER_TAPED: Final = frozenset(
     {"oauthToken", "oauthTokenAlt", "oauthTokenDevHub", "oauthIntrospect", "login", "logout", "listOrganizations"}
 )
-GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
-TOO_MANY_PAGE = "<html><head><title>429 Too Many Requests</title></head><body></body></html>\n"
+BAD_GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
+TOO_MANY_REQUESTS_PAGE = "<html><head><title>429 Too Many Requests</title></head><body></body></html>\n"
 
 
 class Dispatcher:
@@ -57,9 +57,9 @@ class Dispatcher:
 
     async def main(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request on the main port."""
-        self._is_busy(request.transport)
+        self._cancel_idle_timer(request.transport)
         await self._delay()
-        await _let_send(request)
+        await _send_continue(request)
         raw_path = request.rel_url.raw_path
         head, _, rest = raw_path[1:].partition("/")
         if head == "sites":
@@ -103,18 +103,18 @@ class Dispatcher:
         return self._dated(entry, response)
 
     def _close_when_idle(self, transport: asyncio.Transport | None) -> None:
-        """Close the connection of an upload when it has been idle for some seconds, as storage does (FACTS §10.18)."""
+        """Close the connection of an upload when it has been idle for some seconds, as storage does."""
         if transport is not None and not transport.is_closing():
             seconds = self._service.options.storage_idle_seconds
             self._idle[transport] = asyncio.get_running_loop().call_later(seconds, transport.close)
 
-    def _is_busy(self, transport: asyncio.Transport | None) -> None:
+    def _cancel_idle_timer(self, transport: asyncio.Transport | None) -> None:
         timer = None if transport is None else self._idle.pop(transport, None)
         if timer is not None:
             timer.cancel()
 
     def _dated(self, entry: LedgerEntry, response: web.StreamResponse) -> web.StreamResponse:
-        """Note the status, and add the Date of the emulator's clock, which a test may have moved."""
+        """Record the status, and add the Date of the emulator's clock, which a test may have moved."""
         entry.status = response.status
         if isinstance(response, ReplayedAnswer):
             return response
@@ -124,17 +124,17 @@ class Dispatcher:
     async def _guarded(
         self, request: web.BaseRequest, entry: LedgerEntry, match: Match, storage: bool
     ) -> web.StreamResponse:
-        """Spend the rate limit, apply faults, and act. Every error becomes an envelope."""
+        """Count the request, apply faults, and carry out the operation. Convert every error to an error answer."""
         headers: dict[str, str] = {}
         fault: Fault | None = None
         replay = None if entry.operation in NEVER_TAPED else self._service.replay
         caller = None if storage or replay else self._identify(request, match)
         try:
-            headers = self._spend(entry, match, caller)
+            headers = self._count(entry, match, caller)
             fault = self._service.faults.pick(entry.operation, request.method)
             if fault is not None and fault.kind == "late":
-                return await self._put_off(request, match, caller, fault)
-            early = await _strike_before(request, fault, acts=self._service.options.failures_act)
+                return await self._act_later(request, match, caller, fault)
+            early = await _fail_before(request, fault, acts=self._service.options.failures_act)
             if early is not None:
                 return early
             if replay is not None:
@@ -148,17 +148,17 @@ class Dispatcher:
         except (ConnectionError, asyncio.CancelledError):
             raise
         except web.RequestPayloadError:  # the body cannot be decompressed
-            response = _refused(errors.coded(400, "launch.MALFORMED_BODY", "The body is not what its headers say."))
+            response = _refused(errors.coded(400, "launch.MALFORMED_BODY", "The body does not match its headers."))
         except Exception:
             _LOG.exception("%s failed inside the emulator. The emulator answers 500", entry.operation)
             response = _refused(errors.coded(500, "launch.INTERNAL_ERROR", "Internal error."))
         response.headers.update(headers)
-        return await _strike_after(request, fault, response)
+        return await _fail_after(request, fault, response)
 
-    async def _put_off(
+    async def _act_later(
         self, request: web.BaseRequest, match: Match, caller: Caller | errors.Refusal | None, fault: Fault
     ) -> web.Response:
-        """Answer immediately, and act later (FACTS §11 row 35)."""
+        """Answer immediately, and carry out the operation after the fault's delay."""
         await request.read()
 
         async def act() -> None:
@@ -171,18 +171,18 @@ class Dispatcher:
         task = asyncio.get_running_loop().create_task(act())
         self._late.add(task)
         task.add_done_callback(self._late.discard)
-        return _spoiled(fault)
+        return _fault_answer(fault)
 
     def _identify(self, request: web.BaseRequest, match: Match) -> Caller | errors.Refusal | None:
         if match.operation is not None and match.operation.access == "open":
             return None
         return self._service.credentials.identify(request.headers)
 
-    def _spend(self, entry: LedgerEntry, match: Match, caller: Caller | errors.Refusal | None) -> dict[str, str]:
-        """Count a request, and return the headers about the rate limit.
+    def _count(self, entry: LedgerEntry, match: Match, caller: Caller | errors.Refusal | None) -> dict[str, str]:
+        """Count a request against the rate limit, and return the headers about the limit.
 
         Raises:
-            Refusal: 429, in the form that the options choose (FACTS §11 row 8).
+            Refusal: 429, in the form that the options choose.
         """
         if not isinstance(caller, Caller) or match.operation is None or not match.operation.counted:
             return {}
@@ -195,7 +195,7 @@ class Dispatcher:
         headers = verdict.headers() if self._service.budget.headers else {}
         if not verdict.granted:
             entry.refused = True
-            raise _over_budget(self._service.options.refusal_body, headers)
+            raise _rate_limited(self._service.options.refusal_body, headers)
         return headers
 
     async def _act(
@@ -235,11 +235,11 @@ async def _replayed(request: web.BaseRequest, replay: Replay) -> web.StreamRespo
     return ReplayedAnswer(exchange) if exchange.status is not None else await _truncated(request, web.Response())
 
 
-async def _let_send(request: web.BaseRequest) -> None:
+async def _send_continue(request: web.BaseRequest) -> None:
     """Ask a client that expects ``100 Continue``, as curl does for large files, to send the body."""
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # the interim answer is not part of the final one
+        request.writer.output_size = 0  # the final answer must not count the bytes of the interim answer
 
 
 async def _controlled(request: web.BaseRequest, control: Control, order: str) -> web.Response:
@@ -265,19 +265,19 @@ def _too_many_requests(headers: Mapping[str, str]) -> errors.Refusal:
     return errors.coded(429, "launch.TOO_MANY_REQUESTS", "Too many requests.", headers=headers)
 
 
-def _over_budget(body: RefusalBody, headers: Mapping[str, str]) -> errors.Refusal:
-    """Return a 429. The real service's body is not known (FACTS §11 row 8)."""
+def _rate_limited(body: RefusalBody, headers: Mapping[str, str]) -> errors.Refusal:
+    """Return a 429 with the body that an option chooses. The real service's body is not known."""
     if body == "coded":
         return _too_many_requests(headers)
-    page = TOO_MANY_PAGE if body == "html" else ""
+    page = TOO_MANY_REQUESTS_PAGE if body == "html" else ""
     return errors.Refusal(429, page, content_type="text/html", headers=headers)
 
 
 def _no_route(path: str, match: Match, wrong_method_status: int) -> errors.Refusal:
     if path.startswith(INTERNAL):
         message = (
-            f"The emulator does not have {path}. Of the internal API below /manage and /logs, which the console and "
-            "the command line tools use, it has only deploy hooks. Use the public API."
+            f"The emulator has no operation at {path}. The paths below /manage and /logs are an internal API of the "
+            "console and the command line tools. The emulator offers only deploy hooks there. Use the public API."
         )
         return errors.coded(501, "launch.NOT_IMPLEMENTED", message)
     if match.allowed and wrong_method_status == 405:
@@ -294,7 +294,7 @@ def _check_permission(operation: Operation, caller: Caller, app_token_git_status
 
 
 def _check_bodyless_delete(request: web.BaseRequest) -> None:
-    """Refuse a DELETE that declares JSON and has no body (FACTS §3)."""
+    """Refuse a DELETE that declares JSON and has no body, as the service does."""
     if request.method == "DELETE" and request.content_type == "application/json" and not request.body_exists:
         raise errors.coded(400, "launch.BODY_EMPTY", "Body cannot be empty when content-type is 'application/json'.")
 
@@ -304,15 +304,15 @@ def _refused(refusal: errors.Refusal) -> web.Response:
     return web.Response(status=refusal.status, body=refusal.body, headers=headers)
 
 
-async def _strike_before(request: web.BaseRequest, fault: Fault | None, *, acts: bool) -> web.StreamResponse | None:
-    """Return the answer of a fault that prevents the server from acting; None if the server acts."""
+async def _fail_before(request: web.BaseRequest, fault: Fault | None, *, acts: bool) -> web.StreamResponse | None:
+    """Return the answer of a fault that replaces the operation; None if the operation must be carried out."""
     match None if fault is None else fault.kind:
         case "status_before":
-            return _spoiled(cast("Fault", fault))
+            return _fault_answer(cast("Fault", fault))
         case "status" if not acts:
-            return _spoiled(cast("Fault", fault))
+            return _fault_answer(cast("Fault", fault))
         case "html":
-            return web.Response(status=502, text=GATEWAY_PAGE, content_type="text/html")
+            return web.Response(status=502, text=BAD_GATEWAY_PAGE, content_type="text/html")
         case "retry_after":
             return _retry_later(cast("Fault", fault))
         case "reset_before":
@@ -324,13 +324,13 @@ async def _strike_before(request: web.BaseRequest, fault: Fault | None, *, acts:
             return None
 
 
-async def _strike_after(
+async def _fail_after(
     request: web.BaseRequest, fault: Fault | None, response: web.StreamResponse
 ) -> web.StreamResponse:
-    """Return the answer after a fault that strikes when the server has acted."""
+    """Return the answer after a fault that applies when the server has carried out the operation."""
     match None if fault is None else fault.kind:
         case "status_after" | "status":
-            return _spoiled(cast("Fault", fault))
+            return _fault_answer(cast("Fault", fault))
         case "reset_after":
             return _drop(request)
         case "empty":
@@ -341,7 +341,7 @@ async def _strike_after(
             return response
 
 
-def _spoiled(fault: Fault) -> web.Response:
+def _fault_answer(fault: Fault) -> web.Response:
     body = fault.body
     if body is None:
         body = json.dumps({"errors": [{"code": "launch.FAULT", "message": "Injected fault."}], "status": fault.status})
@@ -360,7 +360,7 @@ def _retry_later(fault: Fault) -> web.Response:
 def _drop(request: web.BaseRequest) -> web.StreamResponse:
     """Reset the connection; the returned response is not sent.
 
-    Without lingering, the client sees a reset instead of an orderly end.
+    A linger time of 0 s makes the system send a reset instead of an orderly end.
     """
     transport = request.transport
     if transport is not None:

@@ -1,4 +1,4 @@
-"""The refusals of the service: every error envelope of FACTS §9, as exceptions that contain the answer."""
+"""The error answers of the service, as exceptions. The functions return the known kinds of error bodies, A to F."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 
 class Refusal(Exception):
-    """An answer other than a success. The code that finds the reason raises it.
+    """An error answer. The code that finds the reason raises it.
 
     Attributes:
         status: HTTP status.
@@ -58,7 +58,7 @@ def forbidden(message: str = "Forbidden.") -> Refusal:
 
 
 def no_git_for_apps(status: int) -> Refusal:
-    """Return the refusal of an app token for a Git repository (FACTS §11 row 14)."""
+    """Return the refusal of an app token for a Git repository. An option chooses its status."""
     if status == 401:
         return coded(401, "launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS", "Git account not reachable.")
     return forbidden("App tokens cannot be used with Git repositories.")
@@ -71,7 +71,7 @@ def platform(status: int, error_code: int, error_message: str, **extra: str) -> 
 
 
 def invalid_token() -> Refusal:
-    """Return envelope D, 401, error 105. A token of another region gets it, too (FACTS §1)."""
+    """Return envelope D, 401, error 105. A token of another region gets it, too."""
     return platform(401, 105, "The access token is invalid or expired or revoked.")
 
 

@@ -61,7 +61,7 @@ class Purge:
     Attributes:
         environment_uid: UID of the environment.
         kind: Kind of the purge.
-        what: The path, the tag or the host name.
+        what: The purged path, tag or host name.
     """
 
     environment_uid: str
@@ -85,7 +85,7 @@ class Ledger:
         self.purged: list[Purge] = []
 
     def arrive(self, operation: str, method: str, path: str, credentials: tuple[str, ...]) -> LedgerEntry:
-        """Add a request that arrives now."""
+        """Add a request that arrives now, and return its entry."""
         entry = LedgerEntry(operation, method, path, self._ticks(), credentials)
         self.requests.append(entry)
         return entry

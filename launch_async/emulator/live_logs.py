@@ -1,7 +1,7 @@
-"""The live server log: sessions of Server-Sent Events that send each line when it is written (FACTS §7).
+"""The live server log: sessions of Server-Sent Events that send each line when it is written.
 
 A session begins with a heartbeat and the event ``session``, and ends after its cap with ``session-ended``. Only these
-two names are known. Options choose the rest (FACTS §11 row 31).
+two names are known of the real service. Options choose the rest.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from launch_async.emulator.state import Deployment, Record, ServerLine
 
 READER_CHECK_S: Final = 0.2
 """Seconds between checks whether the reader has closed the connection."""
-SHORTEST_WAIT_S: Final = 0.001
+MIN_WAIT_S: Final = 0.001
 
 
 class LiveLogs:
@@ -50,7 +50,7 @@ class LiveLogs:
                 session.add(line)
 
     def wake(self) -> None:
-        """Let every session check the clock, which has been moved."""
+        """Make every session check the clock again, after a move of the clock."""
         for session in self.sessions:
             session.wake()
 
@@ -75,7 +75,7 @@ class LiveLogs:
 
 
 class LiveSession:
-    """The session of one reader: its events, not the connection."""
+    """The session of one reader. It makes the events, and does not know the connection."""
 
     def __init__(self, deployment: Deployment, options: EmulatorOptions, clock: Clock) -> None:
         self.deployment: Deployment = deployment
@@ -84,11 +84,11 @@ class LiveSession:
         self._options = options
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._order = count()
         self._lines: list[tuple[float, int, ServerLine]] = []
-        self._begins = self._beats = clock.now()
-        self._ends = self._begins + options.live_log_cap
+        self._next_heartbeat = clock.now()
+        self._ends_at = self._next_heartbeat + options.live_log_cap
         self._is_announced = False
 
     def add(self, line: ServerLine) -> None:
@@ -97,15 +97,15 @@ class LiveSession:
         self.wake()
 
     def wake(self) -> None:
-        """Check again for events that are due."""
-        with contextlib.suppress(RuntimeError):  # its loop has ended
-            self._loop.call_soon_threadsafe(self._news.set)
+        """Check again for events that are due. This is safe on any thread."""
+        with contextlib.suppress(RuntimeError):  # the session's loop is closed
+            self._loop.call_soon_threadsafe(self._changed.set)
 
     def take(self) -> bytes:
         """Return all events that are due; empty if there are none.
 
         Raises:
-            ConnectionResetError: A test has asked for a break of the connection.
+            ConnectionResetError: A test has broken the connection.
         """
         if self.is_broken:
             self.is_over = True
@@ -113,29 +113,29 @@ class LiveSession:
         if self.is_over:
             return b""
         now, frames = self._clock.now(), list[str]()
-        if now >= self._beats:
+        if now >= self._next_heartbeat:
             frames.append(_heartbeat(self._options))
-            self._beats = now + self._options.live_log_heartbeat_seconds
+            self._next_heartbeat = now + self._options.live_log_heartbeat_seconds
         if not self._is_announced:
-            frames.append(_event("session", {"expiresAt": iso(self._ends)}))
+            frames.append(_event("session", {"expiresAt": iso(self._ends_at)}))
             self._is_announced = True
         due = list[ServerLine]()
         while self._lines and self._lines[0][0] <= now:
             due.append(heapq.heappop(self._lines)[2])
         frames.extend(_entries(due, self._options))
-        if now >= self._ends:
+        if now >= self._ends_at:
             frames.append(_event("session-ended", {"reason": "max-duration"}))
             self.is_over = True
         return "".join(frames).encode()
 
     async def wait(self, at_most: float | None = None) -> None:
         """Wait until an event may be due."""
-        moments = [self._beats, self._ends, *(due for due, *_ in self._lines[:1])]
-        seconds = max(min(moments) - self._clock.now(), SHORTEST_WAIT_S)
+        moments = [self._next_heartbeat, self._ends_at, *(due for due, *_ in self._lines[:1])]
+        seconds = max(min(moments) - self._clock.now(), MIN_WAIT_S)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds if at_most is None else min(seconds, at_most)):
-                await self._news.wait()
-        self._news.clear()
+                await self._changed.wait()
+        self._changed.clear()
 
     async def read(self) -> bytes:
         """Return the next events as soon as there are any; empty at the end. A read may be cancelled."""
@@ -156,19 +156,23 @@ class LiveAnswer(web.StreamResponse):
     def __init__(self, session: LiveSession, request: web.BaseRequest) -> None:
         super().__init__(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         self.session: LiveSession = session
-        self._of = request
+        self._request = request
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send the session until it ends or the reader closes the connection."""
         try:
-            while not self.session.is_over and self._of.transport is not None and not self._of.transport.is_closing():
+            while (
+                not self.session.is_over
+                and self._request.transport is not None
+                and not self._request.transport.is_closing()
+            ):
                 if part := self.session.take():
                     await self.write(part)
                 else:
                     await self.session.wait(READER_CHECK_S)
         except ConnectionResetError:
-            if self._of.transport is not None:
-                self._of.transport.abort()
+            if self._request.transport is not None:
+                self._request.transport.abort()
             raise
         finally:
             self.session.close()

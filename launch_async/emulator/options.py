@@ -1,4 +1,4 @@
-"""The options of an emulator. Most of them choose a behaviour that is not known of the real service (FACTS §11).
+"""The options of an emulator. Most of them choose a behaviour that is not known of the real service.
 
 This module is the only place that states an option. `EmulatorOptions` describes it, and `EmulatorKeywords` makes it a
 keyword for type checkers. The arguments of `LaunchEmulator`, the command, the order ``options`` and the pytest marker
@@ -61,7 +61,7 @@ def _tuple(names: Iterable[RequiredSetting]) -> tuple[RequiredSetting, ...]:
 
 
 def one_of(choices: tuple[object, ...]) -> Callable[[object, "attrs.Attribute[Any]", object], None]:
-    """Return a validator for a fixed choice of values. The text of its error is one sentence, unlike that of attrs."""
+    """Return a validator for a fixed choice of values. Unlike that of attrs, the text of its error is one sentence."""
 
     def check(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value not in choices:
@@ -112,8 +112,8 @@ class EmulatorOptions:
         queue_seconds: Seconds that a deployment spends QUEUED even if no other one is running.
         create_delay: Seconds after which the first environment of a new project is shown. Its deployment is shown
             after twice that time.
-        token_seconds: Life of bearer tokens in seconds.
-        upload_seconds: Life of signed URLs in seconds.
+        token_seconds: Lifetime of bearer tokens in seconds.
+        upload_seconds: Lifetime of signed URLs in seconds.
         unpacked_limit: Bytes that an archive may unpack to.
         site_cold_seconds: Seconds after a deployment has gone live during which its site answers 503.
         site_stale_seconds: Seconds after a deployment has gone live during which its site still shows the previous one.
@@ -130,8 +130,8 @@ class EmulatorOptions:
         static_server_logs_fail: Answer 500 to requests for the server logs of a static site (question 5).
         log_bound: Whether ``timestamp`` excludes or includes the line at that instant (question 6).
         upload_expiry: Form of ``expiresIn``: seconds, or an epoch in milliseconds (question 7).
-        oauth_path: The only path that issues tokens, while the others are 404; or ``any`` of the three (question 9).
-        scope_parameter: Name under which token requests ask for scopes; or ``either`` (question 10).
+        oauth_path: Path that issues tokens, while the other two answer 404. ``any`` accepts all three (question 9).
+        scope_parameter: Name of the scopes in token requests. ``either`` accepts both names (question 10).
         machine_refresh_token: Issue refresh tokens to M2M apps, too (question 11).
         check_bearer_organization: Refuse a bearer token if ``organization_uid`` names another organization
             (question 12).
@@ -142,13 +142,13 @@ class EmulatorOptions:
             (question 15).
         environment_update: Method that changes an environment (question 16).
         wrong_method_status: Status for a method that a path does not have: 405 or 404 (question 16).
-        variables_update: Whether the variables in an update replace the old ones, or are merged by key (question 17).
+        variables_update: Replace the old variables by those of an update, or merge both by key (question 17).
         required_settings: Further fields that a new environment must have, under their wire names (question 18).
         commit_form: Accepted commit hashes: ``short`` for seven hex digits or more, ``full`` for all forty
             (question 19).
         git_needs_commit: Refuse a deployment of a Git project that names no commit (question 19).
-        while_building: What happens to a new deployment while another one builds: it waits, it is refused with 400, or
-            the other one becomes FAILED (question 20).
+        while_building: How to treat a new deployment while another one is building: ``queue`` lets it wait, ``refuse``
+            answers 400, and ``fail`` makes the other one FAILED (question 20).
         superseded_status: Status of the LIVE deployment after another one has gone live (question 21).
         rollback_retention: Number of superseded deployments, the newest ones, that the console can roll back to.
             Launch's plans have 1 (Free), 3 (Self-Serve) and 5 (Enterprise) (question 21).
@@ -162,18 +162,18 @@ class EmulatorOptions:
         domain_header: Require ``x-project-uid`` for operations on domains, as in an older example of the vendor
             (question 27).
         domain_update_body: Answer an update of a domain with ``{}``, or with the domain (question 27).
-        dns_records_key: Name of the field of ``domainInfo`` that holds DNS records; None sends no records
+        dns_records_key: Name of the field of ``domainInfo`` that contains DNS records; None sends no records
             (question 27).
         upload_style: Cloud behind the signed uploads; ``gcp_form`` is the multipart form of GCP (question 28).
-        storage_idle_seconds: Seconds after which storage closes an idle connection that an upload came on.
+        storage_idle_seconds: Seconds after which storage closes an idle connection that was used for an upload.
         zero_limit: Answer to ``limit=0`` in a listing: everything, or 400 (question 32).
         build_log_lines: Lines of a build log in one answer, the newest ones; None for all lines (question 33).
-        failures_act: Let the server act before a fault of the kind ``status`` strikes (question 34).
+        failures_act: Let the server act before the answer of a fault of the kind ``status`` (question 34).
         listing_delay: Seconds after which lists show a new project, environment or deployment (question 35).
         log_retention: Seconds after which log lines disappear; None keeps them (question 29).
         live_logs_status: Status of the live server log: 200, or 404, 405 or 501 for a service without it (question 31).
         live_log_event: Type of the events that carry log lines; empty sends no type (question 31).
-        live_log_entries: Send each line as an object, or all lines of a moment as a list (question 31).
+        live_log_entries: Send each line as an object, or all lines that are due as a list (question 31).
         live_log_heartbeat: Send heartbeats as comments or as events (question 31).
         live_log_heartbeat_seconds: Seconds between heartbeats; the first one comes immediately (question 31).
         live_log_cap: Seconds after which a session ends (question 31).
@@ -278,7 +278,9 @@ class EmulatorOptions:
         if self.rate_limit is not None and self.rate_limit < 1:
             raise ValueError(f"rate_limit is {self.rate_limit}: choose at least 1, or None for no limit")
         if self.tape is not None and self.state is not None:
-            raise ValueError("tape and state exclude each other: an emulator that answers from a tape has no state")
+            raise ValueError(
+                "tape and state cannot be combined, because an emulator that answers from a tape has no state"
+            )
         if not callable(self.latency) and not self.latency >= 0:
             raise ValueError(f"latency is {self.latency}: choose 0 seconds or more, or a function that returns seconds")
 

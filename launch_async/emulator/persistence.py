@@ -1,9 +1,9 @@
-"""The state file: an emulator that starts with the file continues with the state of the emulator before.
+"""The state file: an emulator that starts with the file continues with the state of the previous emulator.
 
 The file has JSON lines. Each line contains the changes of one request, as ``[kind, key, fields]``. The last entry about
-a resource counts; null instead of the fields means that the resource is gone. A last line without a line break was cut
-off, and is ignored. Archives and sites are in a folder next to the file. Scripts, faults, the ledger and signed URLs
-are not saved. A build that was running continues. If its command was really running, the command starts again.
+a resource counts. Null instead of the fields means that the resource was removed. A last line without a line break is
+ignored. Archives and sites are in a folder next to the file. Scripts, faults, the ledger and signed URLs
+are not saved. A build that was running continues. With real builds, its command starts again.
 """
 
 import json
@@ -24,7 +24,7 @@ from launch_async.emulator.control.controls import OrganizationCredentials
 from launch_async.emulator.service import Service
 from launch_async.emulator.shapes import as_list
 from launch_async.emulator.state import (
-    SERVER_LINES_KEPT,
+    MAX_SERVER_LINES,
     Deployment,
     Domain,
     Environment,
@@ -38,7 +38,7 @@ from launch_async.emulator.uploads.unpacking import safe_name
 Entry: TypeAlias = tuple[str, str, object]
 VERSION: Final = 4
 EMULATOR: Final = "emulator"
-# In the order in which they are read: a resource refers only to kinds before its own.
+# The order in which they are read. A resource refers only to kinds before its own kind.
 KINDS: Final[Mapping[str, type[Any]]] = {
     "organization": Organization,
     "user": User,
@@ -53,7 +53,7 @@ KINDS: Final[Mapping[str, type[Any]]] = {
     "domain": Domain,
     "deployment": Deployment,
 }
-REFERRED: Final[Mapping[type[Any], tuple[str, str]]] = {
+REFERENCES: Final[Mapping[type[Any], tuple[str, str]]] = {
     Organization: ("organization", "uid"),
     Project: ("project", "uid"),
     Upload: ("upload", "uid"),
@@ -63,8 +63,8 @@ REFERRED: Final[Mapping[type[Any], tuple[str, str]]] = {
     App: ("app", "client_id"),
 }
 # Attributes that are derived from the contained resources, and attributes that refer to these.
-INSIDE: Final = ("projects", "environments", "deployments", "domains", "changes")
-CURRENT: Final = ("live", "building", "waiting")
+DERIVED: Final = ("projects", "environments", "deployments", "domains", "changes")
+POINTERS: Final = ("live", "building", "waiting")
 
 for _kind in (Organization, Project, Upload, Environment, Domain, Deployment):
     attrs.resolve_types(_kind, dict(vars(of_state)))
@@ -90,7 +90,7 @@ class StateFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._advanced: float | None = None
-        self._form = _Form(self.folder)
+        self._json_form = _JsonForm(self.folder)
 
     @property
     def folder(self) -> Path:
@@ -100,7 +100,7 @@ class StateFile:
     def save(self, service: Service, first: OrganizationCredentials) -> None:
         """Append the changes since the last call. The first call writes a new file."""
         new = self._advanced is None
-        entries = [*self._form.changed(service.state, service.credentials.issued)]
+        entries = [*self._json_form.changed(service.state, service.credentials.issued)]
         if service.clock.advanced != self._advanced:
             self._advanced = service.clock.advanced
             fields = {"version": VERSION, "advanced": self._advanced, "first": attrs.asdict(first)}
@@ -127,7 +127,7 @@ class StateFile:
         if not self._path.exists():
             return None
         try:
-            return self._form.snapshot(_entries(self._path.read_text("utf-8")))
+            return self._json_form.snapshot(_entries(self._path.read_text("utf-8")))
         except Exception as error:
             raise ValueError(
                 f"{self._path} is not a state file of this version of the emulator: {error}. Delete the file to start "
@@ -135,16 +135,16 @@ class StateFile:
             ) from error
 
 
-class _Form:
+class _JsonForm:
     """Converts resources to JSON and back. A resource refers to another one by key, and to a file by name."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._known: dict[str, dict[str, Any]] = {}
         self._converter = converter = cattrs.Converter()
-        for kind, (name, key) in REFERRED.items():
+        for kind, (name, key) in REFERENCES.items():
             converter.register_unstructure_hook(kind, _key_of(key))
-            converter.register_structure_hook(kind, self._known_one(name))
+            converter.register_structure_hook(kind, self._lookup(name))
         converter.register_unstructure_hook(Path, lambda path: path.relative_to(folder).as_posix())
         converter.register_structure_hook(Path, lambda name, _: folder / safe_name(name))
         converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)
@@ -152,13 +152,13 @@ class _Form:
         self._read: dict[str, Callable[[Any, Any], Any]] = {}
         for name, kind in KINDS.items():
             omitted: dict[str, Any] = {one.name: override(omit=True) for one in attrs.fields(kind)}
-            inside = {name: omit for name, omit in omitted.items() if name in INSIDE}
-            current = {name: omit for name, omit in omitted.items() if name in CURRENT}
+            inside = {name: omit for name, omit in omitted.items() if name in DERIVED}
+            current = {name: omit for name, omit in omitted.items() if name in POINTERS}
             self._write[name] = make_dict_unstructure_fn(kind, converter, **inside)
             self._read[name] = make_dict_structure_fn(kind, converter, **inside, **current)
 
     def changed(self, state: State, issued: Issued) -> Iterator[Entry]:
-        """Yield an entry for each change, and forget the changes."""
+        """Yield an entry for each change since the last call."""
         for name, key in state.take_gone():
             yield name, key, None
         for name, table in issued.tables().items():
@@ -166,7 +166,7 @@ class _Form:
                 value = table.get(key)
                 yield name, key, None if value is None else self._fields(name, value)
         for entity in state.take_changed():
-            name, _ = REFERRED.get(type(entity), ("domain", ""))
+            name, _ = REFERENCES.get(type(entity), ("domain", ""))
             yield name, entity.uid, self._write[name](entity)
 
     def _fields(self, name: str, value: object) -> object:
@@ -196,18 +196,18 @@ class _Form:
                     state.keep(one)
         for deployment in state.deployments.values():
             if deployment.server_lines is not None:
-                deployment.server_lines = deque(deployment.server_lines, SERVER_LINES_KEPT)
+                deployment.server_lines = deque(deployment.server_lines, MAX_SERVER_LINES)
         for authtoken, user in issued.sessions.items():
             if authtoken not in user.authtokens:
                 user.authtokens.append(authtoken)
         for key, fields in last["environment"].items():
-            for name in CURRENT:
+            for name in POINTERS:
                 setattr(self._known["environment"][key], name, self._known["deployment"].get(fields[name]))
         self._known = {}
         first = OrganizationCredentials(**about["first"])
         return Snapshot(about["advanced"], first, state, issued)
 
-    def _known_one(self, name: str) -> Callable[[Any, Any], Any]:
+    def _lookup(self, name: str) -> Callable[[Any, Any], Any]:
         return lambda key, _: self._known[name][key]
 
 
@@ -219,7 +219,7 @@ def _entries(text: str) -> Iterator[Entry]:
     """Yield every entry of a file, in order."""
     *lines, _ = text.split("\n")
     if not lines:
-        raise ValueError("it has no whole line")
+        raise ValueError("it has no complete line")
     for line in lines:
         for entry in as_list(json.loads(line)) or []:
             name, key, fields = cast("list[Any]", entry)

@@ -44,7 +44,7 @@ class LaunchEmulator(EmulatorControls):
     and `client_secret`.
 
     Args:
-        options: All options at once.
+        options: All options, as one object.
         changes: Single options, which replace those in `options`; `EmulatorOptions` describes them.
 
     Raises:
@@ -71,7 +71,7 @@ class LaunchEmulator(EmulatorControls):
         """Return an emulator that answers from a tape, which a `Recorder` has written.
 
         Requests are the same if their method, path and query are the same. The first such request gets the first
-        answer that was recorded for it, the second request gets the second answer, and so on. The last answer is
+        recorded answer, the second request gets the second answer, and so on. The last answer is
         repeated. A request that is not on the tape gets a 421 with the code ``emulator.NOT_ON_TAPE``, which lists the
         nearest recorded requests. The emulator does not check credentials and has no rate limit. `organization_uid` is
         the organization of the tape.
@@ -81,7 +81,7 @@ class LaunchEmulator(EmulatorControls):
             changes: Other options, such as ``port``; `EmulatorOptions` describes them.
 
         Raises:
-            ValueError: The file is no tape of this version, or a line of it is damaged.
+            ValueError: The file is not a tape of this version, or one of its lines is damaged.
             OSError: The file cannot be read.
         """
         return cls(with_changes(EmulatorOptions(), changes), tape=path)
@@ -171,16 +171,16 @@ class LaunchEmulator(EmulatorControls):
 
 
 def _http_server(answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
-    """Return a server that logs neither requests nor the mistakes of its clients.
+    """Return a server that logs neither requests nor errors of its clients.
 
-    Data that is not HTTP gets a 400. A client that closes its connection within a request causes no traceback.
+    Data that is not HTTP gets a 400. A client that closes its connection during a request causes no traceback.
     """
     log = logging.getLogger("launch_async.emulator.http")
-    log.addFilter(_is_our_fault)
+    log.addFilter(_is_error_of_server)
     return web.Server(answer, access_log=None, logger=log)
 
 
-def _is_our_fault(record: logging.LogRecord) -> bool:
+def _is_error_of_server(record: logging.LogRecord) -> bool:
     return not record.exc_info or not isinstance(record.exc_info[1], (HttpProcessingError, ConnectionError))
 
 
@@ -188,7 +188,7 @@ def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:
     tracked = options.state is not None
     clock, state, uids = options.clock or Clock(), State(tracked=tracked), Uids(options.seed)
     if snapshot is not None:
-        # A seed would draw the UIDs again that the state already contains.
+        # A seed would draw UIDs that the state already contains.
         clock, state, uids = Clock(clock.ticks, advanced=snapshot.advanced), snapshot.state, Uids(None)
     issued = Issued(tracked=tracked) if snapshot is None else snapshot.issued
     return Service(

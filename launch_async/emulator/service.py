@@ -53,7 +53,7 @@ NULLABLE: Mapping[type[object], tuple[str, ...]] = {
 
 @define(eq=False, kw_only=True)
 class Service:
-    """Everything that an operation may use."""
+    """All parts of an emulator that an operation can use."""
 
     options: EmulatorOptions
     clock: Clock
@@ -73,13 +73,13 @@ class Service:
     openapi: Record = field(factory=Record)
 
     def created(self, noun: Noun, uid: str, name: str, parent: str) -> None:
-        """Note in the ledger that a resource was created."""
+        """Record in the ledger that a resource was created."""
         self.ledger.created.append(Creation(noun, uid, name, parent))
 
 
 @frozen
 class Answer:
-    """A success: the status and the JSON of the body; None for no body."""
+    """A successful answer: the status, and the JSON of the body; None for no body."""
 
     status: int
     body: object = None
@@ -153,13 +153,16 @@ class Call:
         return await read_object(self.request)
 
     def shown(self, item: Shown) -> Record:
-        """Return the wire form of ``item``. An option decides whether unset fields are null (FACTS §11 row 26)."""
+        """Return the wire form of ``item``. An option decides whether unset fields are null."""
         if self.service.options.unset_fields == "omitted":
             return item.to_json()
         return {**dict.fromkeys(NULLABLE.get(type(item), ())), **item.to_json()}
 
     def page(self, noun: str, items: Sequence[Shown]) -> Answer:
-        """Return one page of a list, with the quirks of FACTS §4: null skip, limit 10, limit 0 for everything or 400.
+        """Return one page of a list.
+
+        As in the service, a skip of 0 is shown as null, and the default limit is 10. A limit of 0 returns all items or
+        400, as an option chooses.
 
         Raises:
             Refusal: 400, for a limit or skip that is not a whole number of 0 or more.
@@ -169,9 +172,9 @@ class Call:
         options = self.service.options
         if not limit and options.zero_limit == "refused":
             raise errors.invalid_fields([("limit", "launch.LIMIT.INVALID", "limit must be at least 1.")])
-        there = in_order(items, self.now, options.list_order, late=options.listing_delay)
-        cut = there[skip : skip + limit] if limit else there[skip:]
-        pagination = {"count": len(there), "limit": limit, "skip": skip or None}
+        visible = in_order(items, self.now, options.list_order, late=options.listing_delay)
+        cut = visible[skip : skip + limit] if limit else visible[skip:]
+        pagination = {"count": len(visible), "limit": limit, "skip": skip or None}
         return Answer(200, {"pagination": pagination, noun: [self.shown(item) for item in cut]})
 
     def whole_number(self, name: str, default: int) -> int:

@@ -1,4 +1,4 @@
-"""Types of decoded JSON values, for the type checkers."""
+"""Type checks of decoded JSON values."""
 
 from typing import cast
 

@@ -30,12 +30,12 @@ DEFAULT_OUTPUT = {
     "REMIX": "./build",
     "OTHER": "./",
 }
-SERVER_LINES_KEPT = 10_000
+MAX_SERVER_LINES = 10_000
 Value = TypeVar("Value")
 
 
 class Uids:
-    """Draws identifiers; the same seed draws the same identifiers."""
+    """Draws identifiers. The same seed draws the same identifiers."""
 
     def __init__(self, seed: int | None) -> None:
         # Identifiers must be repeatable from a seed. They need no protection, because everything listens on loopback.
@@ -61,27 +61,27 @@ class Changes:
     """
 
     def __init__(self) -> None:
-        self.changed: dict[Kept, None] = {}
+        self.changed: dict[Resource, None] = {}
         self.gone: list[tuple[str, str]] = []
 
 
-def _noted(kept: "Kept", _attribute: object, value: Value) -> Value:
-    """Note a change of an attribute."""
+def _record_change(kept: "Resource", _attribute: object, value: Value) -> Value:
+    """Record a change of an attribute."""
     if kept.changes is not None:
         kept.changes.changed[kept] = None
     return value
 
 
-@define(eq=False, kw_only=True, on_setattr=_noted)
-class Kept:
-    """A resource with a UID that notes its changes."""
+@define(eq=False, kw_only=True, on_setattr=_record_change)
+class Resource:
+    """A resource with a UID. It records changes of its attributes, so that the state file can store them."""
 
     uid: str
     changes: Changes | None = field(default=None, init=False, repr=False)
 
 
-@define(eq=False, kw_only=True, on_setattr=_noted)
-class Organization(Kept):
+@define(eq=False, kw_only=True, on_setattr=_record_change)
+class Organization(Resource):
     """An organization, with its own projects, rate limit and revalidation quota."""
 
     name: str
@@ -92,9 +92,9 @@ class Organization(Kept):
     revalidations: deque[float] = field(factory=deque[float])
 
 
-@define(eq=False, kw_only=True, on_setattr=_noted)
-class Project(Kept):
-    """A project. The API leaves out ``repository`` and ``description`` if they are not set (FACTS §4)."""
+@define(eq=False, kw_only=True, on_setattr=_record_change)
+class Project(Resource):
+    """A project. The API omits ``repository`` and ``description`` if they are not set."""
 
     organization: Organization
     name: str
@@ -128,8 +128,8 @@ class Project(Kept):
         return shown
 
 
-@define(eq=False, kw_only=True, on_setattr=_noted)
-class Upload(Kept):
+@define(eq=False, kw_only=True, on_setattr=_record_change)
+class Upload(Resource):
     """A signed upload target, and the archive once it has arrived."""
 
     organization: Organization
@@ -141,8 +141,8 @@ class Upload(Kept):
     problem: str | None = None
 
 
-@define(eq=False, kw_only=True, on_setattr=_noted)
-class Environment(Kept):
+@define(eq=False, kw_only=True, on_setattr=_record_change)
+class Environment(Resource):
     """An environment. ``settings`` contains its fields under their wire names; it is replaced, never changed."""
 
     project: Project
@@ -186,9 +186,9 @@ class Environment(Kept):
         return [domain.url for domain in self.domains.values() if domain.custom]
 
 
-@define(eq=False, kw_only=True, on_setattr=_noted)
-class Domain(Kept):
-    """A domain of an environment: a custom domain if it has a ``url``, otherwise the environment's own address."""
+@define(eq=False, kw_only=True, on_setattr=_record_change)
+class Domain(Resource):
+    """A domain of an environment: a custom domain if it has a ``url``, otherwise the address that Launch assigned."""
 
     environment: Environment
     url: str = ""
@@ -232,8 +232,8 @@ class ServerLine:
     number: int = 0
 
 
-@define(eq=False, kw_only=True, on_setattr=_noted)
-class Deployment(Kept):
+@define(eq=False, kw_only=True, on_setattr=_record_change)
+class Deployment(Resource):
     """A deployment. Its log and its end follow from ``script`` and ``started_at`` (see `builds`).
 
     With a ``command``, they follow from the real run of the command instead. ``output`` contains the lines of the run.
@@ -267,7 +267,7 @@ class Deployment(Kept):
 
     @property
     def server_rendered(self) -> bool:
-        """Whether the site has a server, and so has server logs (FACTS §7).
+        """Whether the site has a server, and so has server logs.
 
         A server command counts only for presets that allow one. All of these except OTHER always have a server.
         """
@@ -277,11 +277,11 @@ class Deployment(Kept):
     def add_server_line(self, line: ServerLine) -> None:
         """Add a line to the server log, which keeps the newest lines."""
         if self.server_lines is None:
-            self.server_lines = deque(maxlen=SERVER_LINES_KEPT)
+            self.server_lines = deque(maxlen=MAX_SERVER_LINES)
         self.server_lines.append(line)
 
     def to_json(self) -> Record:
-        """Return the wire form of ``Deployment``. ``deploymentUrl`` has no scheme (FACTS §4)."""
+        """Return the wire form of ``Deployment``. ``deploymentUrl`` has no scheme."""
         shown: Record = {
             "uid": self.uid,
             "environment": self.environment.uid,
@@ -303,20 +303,20 @@ Shown = TypeVar("Shown", Project, Environment, Deployment, Domain)
 
 
 def in_order(items: Iterable[Shown], now: float, order: ListOrder, *, late: float = 0.0) -> list[Shown]:
-    """Return the items that a list shows at ``now``, in the given order (FACTS §11 rows 22 and 35; §10 quirk 9)."""
-    there = [item for item in items if item.visible_at <= now]
+    """Return the items that a list shows at ``now``, in the given order."""
+    visible = [item for item in items if item.visible_at <= now]
     if late:
-        there = [item for item in there if isinstance(item, Domain) or item.created_at + late <= now]
+        visible = [item for item in visible if isinstance(item, Domain) or item.created_at + late <= now]
     if order == "uid":
-        return sorted(there, key=lambda item: item.uid)
-    return there[::-1] if order == "newest" else there
+        return sorted(visible, key=lambda item: item.uid)
+    return visible[::-1] if order == "newest" else visible
 
 
 class State:
     """All organizations, and indexes of everything in their projects.
 
     Args:
-        tracked: Note changes, for `take_changed` and `take_gone`.
+        tracked: Record changes, for `take_changed` and `take_gone`.
     """
 
     def __init__(self, *, tracked: bool = False) -> None:
@@ -328,7 +328,7 @@ class State:
         self.uploads: dict[str, Upload] = {}
         self._names: dict[tuple[str, str], Project | Environment] = {}
 
-    def keep(self, one: Kept) -> None:
+    def keep(self, one: Resource) -> None:
         """Add a resource to its parent and to the indexes."""
         match one:
             case Organization():
@@ -353,8 +353,8 @@ class State:
         one.changes = self._changes
         self.note(one)
 
-    def note(self, one: Kept) -> None:
-        """Note a change that no assignment to an attribute shows, such as a new line of a log."""
+    def note(self, one: Resource) -> None:
+        """Record a change that is not an assignment to an attribute, such as a new line of a log."""
         if self._changes is not None:
             self._changes.changed[one] = None
 
@@ -394,7 +394,7 @@ class State:
             self._gone("deployment", deployment)
         self._gone("environment", environment)
 
-    def take_changed(self) -> Iterator[Kept]:
+    def take_changed(self) -> Iterator[Resource]:
         """Yield each changed resource once."""
         if self._changes is not None:
             changed, self._changes.changed = self._changes.changed, {}
@@ -405,7 +405,7 @@ class State:
         while self._changes is not None and self._changes.gone:
             yield self._changes.gone.pop()
 
-    def _gone(self, kind: str, one: Kept) -> None:
+    def _gone(self, kind: str, one: Resource) -> None:
         one.changes = None
         if self._changes is not None:
             self._changes.changed.pop(one, None)

@@ -33,7 +33,7 @@ class LaunchEmulator:
     and `client_secret`.
 
     Args:
-        options: All options at once.
+        options: All options, as one object.
         changes: Single options, which replace those in `options`; `EmulatorOptions` describes them.
 
     Raises:
@@ -155,7 +155,7 @@ class LaunchEmulator:
         Args:
             scopes: Scopes of the token. The default, ``launch:manage``, allows everything.
             kind: Owner of the token: a user, or an M2M app, which cannot use Git repositories.
-            seconds: Life of the token in seconds. The default is the option ``token_seconds``.
+            seconds: Lifetime of the token in seconds. The default is the option ``token_seconds``.
             organization_uid: Organization of the token. The default is the first organization.
 
         Raises:
@@ -168,7 +168,7 @@ class LaunchEmulator:
         """Move the time of builds, logs, tokens and signed URLs forward.
 
         Raises:
-            ValueError: ``seconds`` is negative, or leads beyond the year 9000.
+            ValueError: ``seconds`` is negative, or the new time is after the year 9000.
         """
         self._async.advance(seconds)
 
@@ -184,7 +184,7 @@ class LaunchEmulator:
         project_uid: str | None = None,
         environment_uid: str | None = None,
     ) -> None:
-        """Set the course of the next ``times`` matching deployments; see `Script` and `Scripts.add`."""
+        """Set the script of the next ``times`` matching deployments; see `Script` and `Scripts.add`."""
         self._async.script(
             outcome,
             seconds=seconds,
@@ -341,10 +341,10 @@ class LaunchEmulator:
     def push(self, environment_uid: str, commit_hash: str) -> str | None:
         """Announce a new commit as the Git host does, which deploys an environment with ``autoDeployOnPush``.
 
-        Without a usable Git connection, nothing is deployed. The real service has had such outages.
+        Without a usable Git connection, the push deploys nothing. The real service has had such outages.
 
         Returns:
-            UID of the deployment; None if nothing is deployed.
+            UID of the deployment; None if the push deploys nothing.
 
         Raises:
             KeyError: There is no such environment.
@@ -394,7 +394,7 @@ class LaunchEmulator:
         """Return an emulator that answers from a tape, which a `Recorder` has written.
 
         Requests are the same if their method, path and query are the same. The first such request gets the first
-        answer that was recorded for it, the second request gets the second answer, and so on. The last answer is
+        recorded answer, the second request gets the second answer, and so on. The last answer is
         repeated. A request that is not on the tape gets a 421 with the code ``emulator.NOT_ON_TAPE``, which lists the
         nearest recorded requests. The emulator does not check credentials and has no rate limit. `organization_uid` is
         the organization of the tape.
@@ -404,7 +404,7 @@ class LaunchEmulator:
             changes: Other options, such as ``port``; `EmulatorOptions` describes them.
 
         Raises:
-            ValueError: The file is no tape of this version, or a line of it is damaged.
+            ValueError: The file is not a tape of this version, or one of its lines is damaged.
             OSError: The file cannot be read.
         """
         return cls._wrap(AsyncLaunchEmulator.from_tape(path, **changes))

@@ -160,7 +160,7 @@ async def test_a_name_can_be_used_again_after_a_change_or_a_deletion(api, enviro
     await api.put(project, {"name": "renamed"})
     await api.put(environment, {"name": "renamed"})
     api.emulator.add_project("there")
-    with pytest.raises(ValueError, match="'renamed' already"):
+    with pytest.raises(ValueError, match="already has a project with the name 'renamed'"):
         api.emulator.add_project("renamed")
     git = api.emulator.add_project("git", git=True)
     made = await api.post(f"/projects/{git.uid}/environments", {**body, "name": "again"})

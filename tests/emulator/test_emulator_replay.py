@@ -189,5 +189,5 @@ def test_the_command_says_what_is_wrong_with_a_tape(tape, capsys):
 
 
 def test_a_tape_and_a_state_file_exclude_each_other(tape):
-    with pytest.raises(ValueError, match="tape and state exclude each other"):
+    with pytest.raises(ValueError, match="tape and state cannot be combined"):
         LaunchEmulator(tape=tape, state=tape)

@@ -290,7 +290,7 @@ async def test_20_a_deployment_during_another_build(start, options, expected):
         assert (second.status, during_the_build, await statuses(api, environment)) == expected
 
 
-async def test_20_the_log_of_a_displaced_build_ends_with_the_reason(start):
+async def test_20_the_log_of_a_replaced_build_ends_with_the_reason(start):
     async with start(while_building="fail") as api:
         environment = place(api, git=True)
         first = (await api.post(f"{environment}/deployments")).json["deployment"]
@@ -300,7 +300,7 @@ async def test_20_the_log_of_a_displaced_build_ends_with_the_reason(start):
         right_after = (await api.get(path)).json["deploymentLogs"]
         api.emulator.advance(200)
 
-        assert "displaced" in right_after[-1]["message"]
+        assert "replaced by a newer deployment" in right_after[-1]["message"]
         assert (await api.get(path)).json["deploymentLogs"] == right_after
 
 

@@ -36,7 +36,7 @@ class Caller:
 
 @define(eq=False)
 class User:
-    """A person who logs in with a password. Only the newest twenty authtokens are valid (FACTS §3)."""
+    """A person who logs in with a password. Only the newest 20 authtokens are valid, as in the service."""
 
     uid: str
     email: str
@@ -69,7 +69,7 @@ class App:
 
 @frozen
 class Grant:
-    """The grant of an authorization code, which can be redeemed for 60 s (FACTS §3)."""
+    """The grant of an authorization code, which can be redeemed for 60 s."""
 
     app: App
     redirect_uri: str
@@ -79,7 +79,7 @@ class Grant:
     challenge_method: str
 
     def proves(self, verifier: str | None) -> bool:
-        """Return whether ``verifier`` fits the PKCE challenge."""
+        """Return whether ``verifier`` matches the PKCE challenge."""
         if self.challenge is None or verifier is None:
             return self.challenge is None
         shown = verifier
@@ -90,7 +90,7 @@ class Grant:
 
 
 class Table(dict[str, Value]):
-    """A dictionary that notes which keys were added or removed, for an emulator that keeps its state."""
+    """A dictionary that records which keys were added or removed, for an emulator with a state file."""
 
     def __init__(self, *, tracked: bool) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class Credentials:
         self.issued = issued
 
     def identify(self, headers: Mapping[str, str]) -> Caller | errors.Refusal:
-        """Return the caller that the headers of a request identify, or the refusal (FACTS §3, §9)."""
+        """Return the caller that the headers of a request identify, or the refusal."""
         authorization = headers.get("Authorization")
         authtoken = headers.get("authtoken")
         if authorization is None and authtoken is None:
@@ -168,7 +168,9 @@ class Credentials:
         if token is None:
             return errors.invalid_token()
         if self._options.check_bearer_organization and organization_uid not in (None, token.organization.uid):
-            return errors.forbidden("The header organization_uid names another organization than the token's.")
+            return errors.forbidden(
+                "The header organization_uid names an organization that the token does not belong to."
+            )
         return Caller(token.organization, token.kind, token.scopes)
 
     def _session(self, authtoken: str, organization_uid: str | None) -> Caller | errors.Refusal:
@@ -197,7 +199,7 @@ class Credentials:
         return self.issued.sessions.get(authtoken)
 
     def log_in(self, user: User) -> str:
-        """Return a new authtoken. Beyond twenty, the oldest authtoken becomes invalid silently."""
+        """Return a new authtoken. A user with more than 20 authtokens silently loses the oldest one."""
         authtoken = self._uids.secret("blt")
         user.authtokens.append(authtoken)
         self.issued.sessions[authtoken] = user
@@ -253,7 +255,7 @@ class Credentials:
         return self.issued.access.take(value) is not None or self.issued.refresh.take(value) is not None
 
     def issue_code(self, grant: Grant) -> str:
-        """Return a code for ``grant``, as the redirect in the browser contains one."""
+        """Return a code for ``grant``. In the browser, the redirect contains the code."""
         code = self._uids.secret("")
         self.issued.grants[code] = grant
         return code

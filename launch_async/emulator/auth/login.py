@@ -15,7 +15,7 @@ BAD_LOGIN = 104
 
 
 async def log_in(call: Call) -> Answer:
-    """Return an authtoken for a password; error 294 asks for the second factor (FACTS §3)."""
+    """Return an authtoken for a password; error 294 asks for the second factor."""
     given = await _user(call)
     user = call.service.credentials.issued.users.get(str(given.get("email")))
     if user is None or given.get("password") != user.password:
@@ -55,7 +55,7 @@ async def list_organizations(call: Call) -> Answer:
 
 
 async def issue_tokens(call: Call) -> Answer:
-    """Answer the token endpoint, under any of its three paths (FACTS §3)."""
+    """Answer the token endpoint, under any of its three paths."""
     form = await _form(call)
     app = call.service.credentials.issued.apps.get(form.get("client_id", ""))
     if app is None:
@@ -98,7 +98,7 @@ def _bad_login() -> errors.Refusal:
 
 
 def _machine_token(call: Call, app: App, form: Mapping[str, str]) -> Answer:
-    """Answer client_credentials, only for M2M apps. An option adds a refresh token (FACTS §11 row 11)."""
+    """Answer client_credentials, only for M2M apps. An option adds a refresh token."""
     if form.get("client_secret") != app.client_secret:
         raise errors.oauth(401, "invalid_client", "Wrong client id or secret.")
     if not app.machine_to_machine:
@@ -116,7 +116,7 @@ def _machine_token(call: Call, app: App, form: Mapping[str, str]) -> Answer:
 
 
 def _asked_scopes(call: Call, form: Mapping[str, str]) -> list[str]:
-    """Return the scopes that a form asks for, by default launch:manage (FACTS §11 row 10)."""
+    """Return the scopes that a form asks for, by default launch:manage."""
     chosen = call.service.options.scope_parameter
     names = ("scopes", "scope") if chosen == "either" else (chosen,)
     return next((form[name] for name in names if name in form), MANAGE).split()
@@ -128,7 +128,7 @@ def _redeem(call: Call, app: App, form: Mapping[str, str]) -> Answer:
     if grant is None or grant.app is not app or form.get("redirect_uri") != grant.redirect_uri:
         raise errors.oauth(400, "invalid_grant", "The code is invalid or expired.")
     if not grant.proves(form.get("code_verifier")):
-        raise errors.oauth(400, "invalid_grant", "The code_verifier does not fit.")
+        raise errors.oauth(400, "invalid_grant", "The code_verifier does not match.")
     if grant.challenge is None and form.get("client_secret") != app.client_secret:
         raise errors.oauth(401, "invalid_client", "Wrong client id or secret.")
     return _renewable_tokens(call, app, grant.scopes, "user")

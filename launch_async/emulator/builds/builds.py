@@ -1,9 +1,9 @@
-"""The course of deployments: a heap of events with times. Each request first applies the events that are due.
+"""The progress of deployments: a heap of timed events. Each request first applies the events that are due.
 
-Nothing runs in the background: a deployment costs one object and at most one event, and moving the clock moves every
-build. A build starts when its environment is free. A later deployment waits, and replaces the one that waited before,
-which becomes SKIPPED. The LIVE deployment is superseded when the next one goes live. A rollback in the console makes it
-LIVE again (FACTS §6).
+No task runs in the background. A deployment costs one object and at most one event. A move of the clock moves every
+build. A build starts when its environment is free. If several deployments are waiting, the newest one stays and the
+others become SKIPPED. The LIVE deployment is superseded when the next one goes live. A rollback in the console makes it
+LIVE again.
 """
 
 import heapq
@@ -67,7 +67,7 @@ class Builds:
             self._state.keep(deployment)
             running = environment.building
             if running is not None and self._options.while_building == "fail":
-                running.problem = "displaced by a newer deployment"
+                running.problem = "replaced by a newer deployment"
                 self._end(running, FAILED, now)
                 environment.building = running = None
             if running is None:
@@ -136,7 +136,7 @@ class Builds:
             self._go_live(deployment, now)
 
     def settle(self, now: float) -> None:
-        """Apply every event that is due. A test may call this on another thread than the server's."""
+        """Apply every event that is due. This is safe on any thread."""
         with self._lock:
             while self._events and self._events[0][0] <= now:
                 due, _, deployment = heapq.heappop(self._events)
@@ -247,7 +247,7 @@ class Builds:
         self._offer_rollbacks(deployment.environment)
 
     def _offer_rollbacks(self, environment: Environment) -> None:
-        """Make the newest superseded deployments eligible for a rollback, as many as the plan keeps (FACTS §6)."""
+        """Make the newest superseded deployments eligible for a rollback, as many as the plan keeps."""
         superseded = (one for one in reversed(environment.deployments.values()) if one.status in SUPERSEDED)
         for place, deployment in enumerate(superseded):
             is_retained = place < self._options.rollback_retention

@@ -1,7 +1,7 @@
 """Real builds: run the build command of an environment in a copy of the unpacked archive.
 
-The option ``build`` turns them on. The command gets the environment's variables and, of this process's environment,
-only the variables that a shell needs. It runs as the user of the emulator: deploy only code that you trust.
+The option ``build`` turns them on. The command gets the environment's variables, and from this process only the
+variables that a shell needs. It runs as the user of the emulator, so deploy only code that you trust.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from launch_async.emulator.shapes import as_list, as_object
 from launch_async.emulator.state import Deployment
 
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "TEMP", "SYSTEMROOT", "COMSPEC", "PATHEXT")
-CHUNK = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 CHECK_S = 0.1
 """Seconds between checks whether a command has ended."""
-LINGER_S = 0.5
-"""Seconds after the end of a command in which the output of its child processes is still read."""
+LAST_OUTPUT_S = 0.5
+"""Seconds for which the output of child processes is read after their command has ended."""
 
 
 class Builder:
@@ -38,8 +38,8 @@ class Builder:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, deployment: Deployment) -> None:
-        """Start the build of a deployment; safe to call on any thread."""
-        self._loop.call_soon_threadsafe(self._spawn, deployment)
+        """Start the build of a deployment. This is safe on any thread."""
+        self._loop.call_soon_threadsafe(self._start_task, deployment)
 
     async def stop(self) -> None:
         """End every build, and wait until its processes have ended."""
@@ -48,28 +48,28 @@ class Builder:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _spawn(self, deployment: Deployment) -> None:
+    def _start_task(self, deployment: Deployment) -> None:
         task = self._loop.create_task(self._build(deployment))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _build(self, deployment: Deployment) -> None:
-        workplace = self._folder / f"build-{deployment.uid}"
+        workspace = self._folder / f"build-{deployment.uid}"
         try:
-            await asyncio.to_thread(shutil.copytree, deployment.folder or workplace, workplace)
-            code = await self._run(deployment, workplace)
+            await asyncio.to_thread(shutil.copytree, deployment.folder or workspace, workspace)
+            code = await self._run(deployment, workspace)
             problem = None if code == 0 else f"the build command ended with exit code {code}"
-            if problem is None and output_folder(workplace, deployment.output_directory) is None:
+            if problem is None and output_folder(workspace, deployment.output_directory) is None:
                 problem = f"the output directory {deployment.output_directory[:200]!r} does not exist"
         except OSError as error:
             problem = f"the build could not run: {error.strerror}"
-        deployment.folder = workplace
+        deployment.folder = workspace
         self._builds.complete(deployment, self._clock.now(), problem)
 
-    async def _run(self, deployment: Deployment, workplace: Path) -> int:
+    async def _run(self, deployment: Deployment, workspace: Path) -> int:
         process = await asyncio.create_subprocess_shell(
             deployment.command or "",
-            cwd=workplace,
+            cwd=workspace,
             env=_environment(deployment),
             stdin=DEVNULL,
             stdout=PIPE,
@@ -80,10 +80,10 @@ class Builder:
         try:
             while not reading.done() and process.returncode is None:
                 await asyncio.wait({reading}, timeout=CHECK_S)
-            await asyncio.wait({reading}, timeout=LINGER_S)
+            await asyncio.wait({reading}, timeout=LAST_OUTPUT_S)
             if not reading.done() and process.returncode is not None:
                 _kill(process)  # a child process of the command keeps the output open
-                await asyncio.wait({reading}, timeout=LINGER_S)
+                await asyncio.wait({reading}, timeout=LAST_OUTPUT_S)
                 return process.returncode
             await reading
             return await process.wait()
@@ -91,8 +91,8 @@ class Builder:
             if process.returncode is None:
                 _kill(process)
                 await process.wait()
-                # The pipe is closed when its end has been read, which may be after the end of the process.
-                await asyncio.wait({reading}, timeout=LINGER_S)
+                # asyncio closes the pipe when its end was read, which may be after the end of the process.
+                await asyncio.wait({reading}, timeout=LAST_OUTPUT_S)
             reading.cancel()
 
     def _note(self, deployment: Deployment, line: str) -> None:
@@ -100,11 +100,11 @@ class Builder:
 
 
 async def _each_line(process: Process, note: Callable[[str], None]) -> None:
-    """Pass on the output line by line; a line may have any length."""
+    """Pass the output to ``note`` line by line. A line may have any length."""
     if process.stdout is None:
         return
     rest = b""
-    while chunk := await process.stdout.read(CHUNK):
+    while chunk := await process.stdout.read(CHUNK_BYTES):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             note(line.decode("utf-8", "replace").rstrip("\r"))

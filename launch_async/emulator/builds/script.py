@@ -1,4 +1,4 @@
-"""The course of a build: its length, its outcome and its log, scripted or by default."""
+"""Scripts of builds: the length, the outcome and the log of a build."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -19,7 +19,7 @@ class LogLine:
         stage: Stage of the build; any string.
         at: Seconds from the start of the build to the timestamp of the line.
         late: Seconds after its timestamp from which the line can be read. This may be after the end of the build.
-        timestamp: Timestamp to show instead of the computed one, such as an unreadable one.
+        timestamp: Timestamp to show instead of the computed one, for example an invalid one.
     """
 
     message: str
@@ -31,14 +31,14 @@ class LogLine:
 
 @frozen(kw_only=True)
 class Script:
-    """The course of one build.
+    """The length, the outcome and the log of one build.
 
     Attributes:
         outcome: Last status: LIVE, FAILED, CANCELLED, or any other text, such as a status of a future service.
-        seconds: Seconds from DEPLOYING to the outcome; None takes the option ``build_seconds``.
-        queue_seconds: Seconds from the creation to DEPLOYING if no other build is running; None takes the option
+        seconds: Seconds from DEPLOYING to the outcome; None for the option ``build_seconds``.
+        queue_seconds: Seconds from the creation to DEPLOYING if no other build is running; None for the option
             ``queue_seconds``.
-        lines: Lines of the log; None takes a default log.
+        lines: Lines of the log; None for a default log.
         running_status: Status while the build is running.
     """
 
@@ -51,7 +51,7 @@ class Script:
 
 @lru_cache(maxsize=256)
 def default_lines(seconds: float, outcome: str) -> tuple[LogLine, ...]:
-    """Return the default log of a build of ``seconds``. Two lines share a millisecond (FACTS §10 quirk 15)."""
+    """Return the default log of a build of ``seconds``. Two lines share a millisecond, as in logs of the service."""
     last = "Deployment is live" if outcome == "LIVE" else f"Deployment ended {outcome}"
     return (
         LogLine("Preparing the build machine", INSTALL, at=0.0),
@@ -89,7 +89,7 @@ class Scripts:
         """Add a script.
 
         Args:
-            script: Course of the builds.
+            script: The script.
             times: Number of deployments that follow the script; None for all deployments from now on.
             project_uid: Project of these deployments; None for any project.
             environment_uid: Environment of these deployments; None for any environment.

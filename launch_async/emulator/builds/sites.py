@@ -1,6 +1,6 @@
 """The deployed sites: each environment has a separate loopback port with the files of its LIVE deployment.
 
-With a separate port, root-relative links work. Beyond ``site_listeners``, a site is a path on the main port.
+With a separate port, root-relative links work. After ``site_listeners`` sites, a new site is a path on the main port.
 """
 
 import base64
@@ -24,7 +24,7 @@ PLACEHOLDER = (
 
 
 class Sites:
-    """Opens listeners for environments and answers for their LIVE deployments."""
+    """Opens listeners for environments, and answers with the files of their LIVE deployments."""
 
     def __init__(self, options: EmulatorOptions, state: State, clock: Clock) -> None:
         self.main_address = IN_MEMORY if options.port is None else ""
@@ -63,7 +63,7 @@ class Sites:
         environment.address = netloc(self._options.host, port)
 
     async def close(self, environment: Environment) -> None:
-        """Take an environment's site off the network."""
+        """Close the listener of an environment's site."""
         listener = self._listeners.pop(environment.uid, None)
         if listener is not None:
             self._by_port.pop(listener.port, None)
@@ -81,10 +81,12 @@ class Sites:
         """Answer a request for a page of a site. ``prefix`` is the part of the path before the site's own path."""
         live = None if environment is None or environment.deleted else self._shown(environment)
         if live is None:
-            return _page(404, "<!doctype html><title>Not found</title><h1>There is no site here yet</h1>\n")
+            return _page(404, "<!doctype html><title>Not found</title><h1>This site does not exist yet</h1>\n")
         if self._is_cold(live):
-            return _page(503, "<!doctype html><title>Not yet</title><h1>The site is not everywhere yet</h1>\n")
-        if not _admitted(live.settings, request.headers.get("Authorization")):
+            return _page(
+                503, "<!doctype html><title>Not yet</title><h1>The site is not available everywhere yet</h1>\n"
+            )
+        if not _is_authorized(live.settings, request.headers.get("Authorization")):
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="site"'})
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, headers={"Allow": "GET, HEAD"})
@@ -115,10 +117,12 @@ class Sites:
         found = find(root, path)
         if found is None:
             missing = root / "404.html"
-            return _served(missing, 404) if missing.is_file() else _page(404, "<!doctype html><h1>Not found</h1>\n")
+            return (
+                _file_response(missing, 404) if missing.is_file() else _page(404, "<!doctype html><h1>Not found</h1>\n")
+            )
         if found.is_dir():
             return web.Response(status=301, headers={"Location": f"{prefix}{path}/"})
-        return _served(found, 200)
+        return _file_response(found, 200)
 
 
 def netloc(host: str, port: int) -> str:
@@ -160,8 +164,8 @@ def find(root: Path, raw_path: str) -> Path | None:
         return None
 
 
-def _admitted(settings: Mapping[str, object], authorization: str | None) -> bool:
-    """Return whether a visitor's credentials fit the password protection of the environment."""
+def _is_authorized(settings: Mapping[str, object], authorization: str | None) -> bool:
+    """Return whether a visitor's credentials match the password protection of the environment."""
     protection = as_object(settings.get("passwordProtection"))
     if protection is None or not protection.get("isEnabled"):
         return True
@@ -170,7 +174,7 @@ def _admitted(settings: Mapping[str, object], authorization: str | None) -> bool
     return hmac.compare_digest((authorization or "").encode("utf-8", "replace"), expected.encode())
 
 
-def _served(file: Path, status: int) -> StoredFile:
+def _file_response(file: Path, status: int) -> StoredFile:
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     if kind.startswith("text/") or kind in ("application/javascript", "application/json"):
         kind = f"{kind}; charset=utf-8"

@@ -193,7 +193,7 @@ class EmulatorControls:
         Args:
             scopes: Scopes of the token. The default, ``launch:manage``, allows everything.
             kind: Owner of the token: a user, or an M2M app, which cannot use Git repositories.
-            seconds: Life of the token in seconds. The default is the option ``token_seconds``.
+            seconds: Lifetime of the token in seconds. The default is the option ``token_seconds``.
             organization_uid: Organization of the token. The default is the first organization.
 
         Raises:
@@ -207,7 +207,7 @@ class EmulatorControls:
         """Move the time of builds, logs, tokens and signed URLs forward.
 
         Raises:
-            ValueError: ``seconds`` is negative, or leads beyond the year 9000.
+            ValueError: ``seconds`` is negative, or the new time is after the year 9000.
         """
         self._service.clock.advance(seconds)
         self._service.builds.settle(self._service.clock.now())
@@ -225,11 +225,11 @@ class EmulatorControls:
         project_uid: str | None = None,
         environment_uid: str | None = None,
     ) -> None:
-        """Set the course of the next ``times`` matching deployments; see `Script` and `Scripts.add`."""
-        course = script_of(
+        """Set the script of the next ``times`` matching deployments; see `Script` and `Scripts.add`."""
+        build_script = script_of(
             outcome, seconds=seconds, queue_seconds=queue_seconds, lines=lines, running_status=running_status
         )
-        self.scripts.add(course, times=times, project_uid=project_uid, environment_uid=environment_uid)
+        self.scripts.add(build_script, times=times, project_uid=project_uid, environment_uid=environment_uid)
 
     def add_deployment(
         self,
@@ -260,12 +260,12 @@ class EmulatorControls:
         Raises:
             KeyError: There is no such environment.
         """
-        course = script_of(
+        build_script = script_of(
             outcome, seconds=seconds, queue_seconds=queue_seconds, lines=lines, running_status=running_status
         )
         environment = self._service.state.environments[environment_uid]
         now = self.clock.now()
-        deployment = self._service.builds.add(environment, course, now if at is None else at)
+        deployment = self._service.builds.add(environment, build_script, now if at is None else at)
         self._service.builds.settle(now)
         return deployment.uid
 
@@ -388,10 +388,10 @@ class EmulatorControls:
     def push(self, environment_uid: str, commit_hash: str) -> str | None:
         """Announce a new commit as the Git host does, which deploys an environment with ``autoDeployOnPush``.
 
-        Without a usable Git connection, nothing is deployed. The real service has had such outages.
+        Without a usable Git connection, the push deploys nothing. The real service has had such outages.
 
         Returns:
-            UID of the deployment; None if nothing is deployed.
+            UID of the deployment; None if the push deploys nothing.
 
         Raises:
             KeyError: There is no such environment.

@@ -62,7 +62,7 @@ class Fault:
 
 
 class Faults:
-    """The rules in force, in the order in which they were added. The first rule that strikes decides a request.
+    """The active rules, in the order in which they were added. The first rule that applies to a request decides.
 
     Attributes:
         active: The rules.
@@ -106,7 +106,7 @@ class Faults:
             operation: Only requests of this operationId. Storage has ``uploadArchive`` and ``downloadArchive``.
             method: Only requests of this HTTP method.
             nth: Only the n-th matching request, counted from 1.
-            times: Most requests that fail.
+            times: Maximum number of requests that fail.
             probability: Probability with which a matching request fails.
             seed: Seed of the random numbers for ``probability``.
             status: Status of the answer; by default 503, or 504 for ``late``.
@@ -142,7 +142,7 @@ class Faults:
         self.active.clear()
 
     def pick(self, operation: str, method: str) -> Fault | None:
-        """Return the rule that strikes a request; None if no rule does."""
+        """Return the first rule that applies to a request; None if no rule applies."""
         for fault in self.active:
             if fault.strikes(operation, method):
                 return fault
@@ -150,6 +150,6 @@ class Faults:
 
 
 def _suggestion(wrong: str, names: Iterable[str]) -> str:
-    """Return a hint with the closest name; without one, with all names."""
+    """Return a hint with the closest name, or with all names if none is close."""
     close = get_close_matches(wrong, names, n=1)
     return f"Did you mean {close[0]}?" if close else f"The operations are {', '.join(sorted(names))}."

@@ -47,7 +47,7 @@ class Control:
             "faults": controls.faults.clear,
             "scripts": controls.scripts.clear,
         }
-        # For each order: the method, the status of the answer, and the function that makes the answer.
+        # For each order: the method, the status of the answer, and a function that converts the result.
         self._ordered: dict[str, tuple[Callable[..., Any], int, Callable[[Any], Record]]] = {
             "options": (controls.change, 200, lambda _: self._options()),
             "faults": (controls.faults.add, 201, lambda _: {"faults": len(controls.faults.active)}),
@@ -74,15 +74,15 @@ class Control:
             Refusal: 403 without the secret or from a page of another site, 404 for an unknown order, 400 for an order
                 with invalid parameters.
         """
-        self._admit(request)
+        self._check_access(request)
         try:
             if request.method == "POST":
-                carry_out, status, shown = _named(self._ordered, name)
+                carry_out, status, shown = _entry_of(self._ordered, name)
                 return Answer(status, shown(carry_out(**self._arguments(carry_out, await read_object(request)))))
             if request.method == "DELETE":
-                _named(self._cleared, name)()
+                _entry_of(self._cleared, name)()
                 return Answer(204)
-            return Answer(200, _named(self._shown, name)())
+            return Answer(200, _entry_of(self._shown, name)())
         except cattrs.BaseValidationError as error:
             raise _invalid("; ".join(cattrs.transform_error(error))) from None
         except (TypeError, ValueError, cattrs.errors.CattrsError) as error:
@@ -111,13 +111,13 @@ class Control:
         return {name: self._read(value, types[name]) for name, value in body.items()}
 
     def _read(self, value: object, kind: object) -> object:
-        """Return a value as the type that a method needs. JSON has an object for pairs."""
+        """Return a value as the type that a method needs. In JSON, pairs are an object."""
         if get_origin(kind) is abc.Iterable and get_origin(get_args(kind)[0]) is tuple:
             return self._converter.structure(value, dict[str, str]).items()
-        return self._converter.structure(value, cast("type[object]", _in_json(kind)))
+        return self._converter.structure(value, cast("type[object]", _json_type(kind)))
 
-    def _admit(self, request: web.BaseRequest) -> None:
-        """Check the secret, and refuse the pages of a browser: with real builds, orders run commands.
+    def _check_access(self, request: web.BaseRequest) -> None:
+        """Check the secret, and refuse web pages, because with real builds orders run commands.
 
         Raises:
             Refusal: 403.
@@ -125,12 +125,12 @@ class Control:
         own = urlsplit(self._controls.url)
         origin = request.headers.get("Origin")
         if origin not in (None, f"{own.scheme}://{own.netloc}"):
-            raise _not_admitted(f"The emulator takes no orders from web pages, and this one comes from {origin}.")
+            raise _forbidden(f"The emulator refuses orders from web pages. This order comes from {origin}.")
         if self._service.options.host not in EVERYWHERE and _host(request) not in {*LOOPBACK, own.hostname}:
-            raise _not_admitted("The Host header names another host. Send orders to the emulator's own address.")
+            raise _forbidden("The Host header names another host. Send orders to the emulator's own address.")
         given = request.headers.get(HEADER, "")
         if not hmac.compare_digest(given.encode("utf-8", "replace"), self._controls.control_secret.encode()):
-            raise _not_admitted(f"Send the header {HEADER} with the control_secret of the emulator's first line.")
+            raise _forbidden(f"Send the header {HEADER} with the control_secret of the emulator's first line.")
 
     def _ledger(self) -> Record:
         ledger = self._controls.ledger
@@ -171,17 +171,17 @@ class Control:
         return {"project_uid": project.uid, "environments": environments}
 
 
-def _in_json(kind: object) -> object:
+def _json_type(kind: object) -> object:
     """Return the type in JSON for the type of a parameter: a list for an iterable, a `LogLine` for a line."""
     parts = get_args(kind)
     if get_origin(kind) is abc.Iterable:
-        return GenericAlias(list, (_in_json(parts[0]),))
+        return GenericAlias(list, (_json_type(parts[0]),))
     if get_origin(kind) not in (Union, UnionType):
         return kind
     if LogLine in parts:
         return LogLine
     (only,) = [part for part in parts if part is not NoneType]
-    return Optional[_in_json(only)]  # noqa: UP045 - it is made here, and not an annotation
+    return Optional[_json_type(only)]  # noqa: UP045 - a type at run time, not an annotation
 
 
 def _converter() -> cattrs.Converter:
@@ -218,7 +218,7 @@ def _unconverted(value: object, kind: type[object]) -> object:
     return value
 
 
-def _named(known: Mapping[str, Known], name: str) -> Known:
+def _entry_of(known: Mapping[str, Known], name: str) -> Known:
     """Return the entry of an order.
 
     Raises:
@@ -238,7 +238,7 @@ def _host(request: web.BaseRequest) -> str | None:
         return None
 
 
-def _not_admitted(reason: str) -> errors.Refusal:
+def _forbidden(reason: str) -> errors.Refusal:
     return errors.coded(403, "emulator.FORBIDDEN", reason)
 
 

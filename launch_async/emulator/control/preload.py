@@ -24,7 +24,7 @@ def add_project(
     """
     names = list(environments)
     if service.state.named(organization, name) is not None:
-        raise ValueError(f"The organization has a project with the name {name!r} already: choose another name")
+        raise ValueError(f"The organization already has a project with the name {name!r}: choose another name")
     if len(set(names)) != len(names):
         raise ValueError(f"Two environments have the same name: give each of {names} a different one")
     now = service.clock.now()

@@ -13,11 +13,11 @@ _SETTINGS = tuple(rule.name for rule in CHANGED_ENVIRONMENT)
 
 
 def check_git_allowed(call: Call) -> None:
-    """Check that a caller may use Git: a user with a connected Git account (FACTS §3, §10 quirk 4, §11 row 14).
+    """Check that a caller may use Git: a user with a connected Git account.
 
     Raises:
-        Refusal: 403 or 401 for an app token, as the options say; 401 launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS without an
-            account.
+        Refusal: 403 or 401 for an app token, as an option chooses; 401 ``launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS``
+            without an account.
     """
     if call.caller.kind == "app":
         raise errors.no_git_for_apps(call.service.options.app_token_git_status)
@@ -29,7 +29,7 @@ def received_upload(call: Call, uid: object, noun: str) -> Upload:
     """Return the archive of an uploadUid.
 
     Raises:
-        Refusal: 404 for an unknown uploadUid, 400 if its signed URL has received nothing or a form (FACTS §5).
+        Refusal: 404 for an unknown uploadUid, 400 if its signed URL has received nothing or a form.
     """
     upload = call.service.state.uploads.get(str(uid))
     if upload is None or upload.organization is not call.organization:
@@ -72,7 +72,7 @@ async def deploy(
     """Queue a deployment of an archive or a commit. It is shown ``delay`` seconds from now.
 
     Raises:
-        Refusal: 400, if another one is building and the options allow no queue (FACTS §11 row 20).
+        Refusal: 400, if another deployment is building and the options allow no queue.
     """
     service = call.service
     if service.options.while_building == "refuse" and environment.building is not None:
@@ -92,7 +92,7 @@ async def deploy(
 
 
 def _check_output(deployment: Deployment) -> None:
-    """Let a build without its output directory fail, unless a build command or a server would make the directory."""
+    """Let a build without its output directory fail, unless a build command or a server creates the directory."""
     if deployment.folder is None or deployment.settings.get("buildCommand") or deployment.server_rendered:
         return
     if output_folder(deployment.folder, deployment.output_directory) is None:

@@ -25,7 +25,7 @@ async def get_deployment(call: Call) -> Answer:
 
 
 async def create_deployment(call: Call) -> Answer:
-    """Deploy a commit or an archive; an empty body deploys the newest commit or the previous archive."""
+    """Deploy a commit or an archive. An empty body deploys the newest commit or the previous archive."""
     environment = call.environment()
     body = await call.json()
     check(body, NEW_DEPLOYMENT, "DEPLOYMENT")
@@ -33,7 +33,7 @@ async def create_deployment(call: Call) -> Answer:
     foreign = "uploadUid" if git else "commitHash"
     if foreign in body:
         code = f"launch.DEPLOYMENT.{'UPLOAD_UID' if git else 'COMMIT_HASH'}.NOT_ALLOWED"
-        raise errors.invalid_fields([(foreign, code, f"{foreign} does not fit a project of this type.")])
+        raise errors.invalid_fields([(foreign, code, f"{foreign} is not possible for a project of this type.")])
     if git:
         check_git_allowed(call)
         deployment = await deploy(call, environment, commit_hash=_commit(call, body))
@@ -44,7 +44,7 @@ async def create_deployment(call: Call) -> Answer:
 
 
 async def get_deployment_logs(call: Call) -> Answer:
-    """Return the build log, oldest line first; with timestamp, only the lines after that time."""
+    """Return the build log, oldest line first. With timestamp, return only the lines after that time."""
     deployment = call.deployment()
     text = call.request.query.get("timestamp")
     after = None if text is None else parse_iso(text)
@@ -63,7 +63,7 @@ async def get_deployment_logs(call: Call) -> Answer:
 
 
 async def get_server_logs(call: Call) -> Answer:
-    """Return the lines that the server of a server-rendered site has written between startTime and endTime."""
+    """Return the lines that the server of a site has written between startTime and endTime."""
     deployment = call.deployment()
     if not deployment.server_rendered and call.service.options.static_server_logs_fail:
         raise _no_server_logs()
@@ -81,7 +81,7 @@ async def stream_live_server_logs(call: Call) -> web.StreamResponse:
     """Send the lines that the server of a site writes from now on, as Server-Sent Events."""
     status = call.service.options.live_logs_status
     if status != 200:
-        raise errors.coded(status, "launch.LIVE_LOGS.NOT_AVAILABLE", "There are no live logs here.")
+        raise errors.coded(status, "launch.LIVE_LOGS.NOT_AVAILABLE", "Live logs are not available.")
     deployment = call.deployment()
     if not deployment.server_rendered and call.service.options.static_server_logs_fail:
         raise _no_server_logs()
@@ -111,7 +111,7 @@ async def get_download_url(call: Call) -> Answer:
 
 
 async def trigger_deploy_hook(call: Call) -> Answer:
-    """Deploy an environment without credentials; the URL is a secret."""
+    """Deploy an environment without credentials. The URL is a secret."""
     environment = call.service.state.hooks.get(call.parameters["deploy_hook_uid"])
     if environment is None:
         raise errors.coded(404, "launch.DEPLOY_HOOK.NOT_FOUND", "Deploy hook not found.")
@@ -134,19 +134,19 @@ def _commit(call: Call, body: Mapping[str, object]) -> str:
     """Return the commit of a body, by default the newest one.
 
     Raises:
-        Refusal: 400, if the options require a commit or a whole hash (FACTS §11 row 19).
+        Refusal: 400, if the options require a commit or a full hash.
     """
     options, code = call.service.options, "launch.DEPLOYMENT.COMMIT_HASH"
     if "commitHash" not in body and options.git_needs_commit:
         raise errors.invalid_fields([("commitHash", f"{code}.REQUIRED", "commitHash is required.")])
     commit = str(body.get("commitHash", NEWEST_COMMIT))
     if options.commit_form == "full" and len(commit) < len(NEWEST_COMMIT):
-        raise errors.invalid_fields([("commitHash", f"{code}.INVALID", "commitHash is not a whole hash.")])
+        raise errors.invalid_fields([("commitHash", f"{code}.INVALID", "commitHash is not a full hash.")])
     return commit
 
 
 def _oldest(call: Call) -> int:
-    """Return the epoch milliseconds of the oldest log line that is still kept (FACTS §11 row 29)."""
+    """Return the epoch milliseconds of the oldest log line that is still kept."""
     retention = call.service.options.log_retention
     return 0 if retention is None else milliseconds(call.now - retention)
 

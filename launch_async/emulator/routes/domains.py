@@ -11,7 +11,7 @@ from launch_async.emulator.service import DEFAULT_LIMIT, Answer, Call
 from launch_async.emulator.shapes import as_list, as_object
 from launch_async.emulator.state import Domain, Record
 
-MOST_ON_A_PAGE = 100
+MAX_LIMIT = 100
 CERTIFICATE_SECONDS = 90 * 86_400.0
 # The two times of a certificate's validity in DER, with two or four digits for the year.
 VALIDITY = re.compile(rb"0[\x1e\x20\x22](?:\x17\x0d\d{12}Z|\x18\x0f\d{14}Z)(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)")
@@ -20,7 +20,7 @@ VALIDITY = re.compile(rb"0[\x1e\x20\x22](?:\x17\x0d\d{12}Z|\x18\x0f\d{14}Z)(?:\x
 async def list_domains(call: Call) -> Answer:
     """Return one page of the domains of an environment; limit must be from 1 to 100."""
     domains = list(_domains(call).values())
-    if not 1 <= call.whole_number("limit", DEFAULT_LIMIT) <= MOST_ON_A_PAGE:
+    if not 1 <= call.whole_number("limit", DEFAULT_LIMIT) <= MAX_LIMIT:
         raise errors.invalid_fields([("limit", "launch.LIMIT.INVALID", "limit must be from 1 to 100.")])
     answer = call.page("domains", domains)
     for shown in as_list((as_object(answer.body) or {})["domains"]) or []:
@@ -29,9 +29,9 @@ async def list_domains(call: Call) -> Answer:
 
 
 async def update_domain(call: Call) -> Answer:
-    """Rename a domain, or change where its certificate comes from.
+    """Rename a domain, or change the source of its certificate.
 
-    A certificate is ignored without sslMethod CUSTOM (FACTS §10 quirk 16).
+    The service ignores a certificate without sslMethod CUSTOM.
     """
     domain = _domain(call)
     body = await call.json()
@@ -57,7 +57,7 @@ async def revalidate_domain(call: Call) -> Answer:
 
 
 def _add_records(call: Call, shown: Record) -> None:
-    """Add the DNS records of a domain. The service's name of the field is not known (FACTS §11 row 27)."""
+    """Add the DNS records of a domain. An option names their field, because the service's name is not known."""
     key, info = call.service.options.dns_records_key, as_object(shown["domainInfo"])
     if key is not None and info is not None:
         shown["domainInfo"] = {**info, key: [{"type": "CNAME", "name": shown["url"], "value": "launch.example.com"}]}
@@ -79,7 +79,7 @@ def _domains(call: Call) -> dict[str, Domain]:
     """Return the domains of the environment in the path.
 
     Raises:
-        Refusal: 404; 403 without the header x-project-uid, if the options require it (FACTS §11 row 27).
+        Refusal: 404; 403 without the header x-project-uid, if the options require it.
     """
     environment = call.environment()
     header = call.request.headers.get("x-project-uid")

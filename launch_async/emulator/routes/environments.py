@@ -62,11 +62,11 @@ async def create_environment(call: Call) -> Answer:
 async def update_environment(call: Call) -> Answer:
     """Change some fields of an environment.
 
-    Variables are replaced as a whole, or merged (FACTS §4, §11 row 17).
+    Variables are replaced as a whole, or merged, as an option chooses.
     """
     call.environment()
     body = await call.json()
-    environment = call.environment()  # it may have been deleted while the body was still coming
+    environment = call.environment()  # another request may have deleted it while the body arrived
     if not body:
         raise errors.coded(400, "launch.BODY_EMPTY", "Nothing to update.")
     check(body, CHANGED_ENVIRONMENT, "ENVIRONMENT")
@@ -93,17 +93,17 @@ async def delete_environment(call: Call) -> Answer:
 async def revalidate_cdn_cache(call: Call) -> Answer:
     """Purge a path, tags or host names from the CDN, which counts against the daily quota of the organization.
 
-    hostnames together with cachePath is not refused, and purges the whole host names, as the service does (FACTS §8).
+    A body with hostnames and cachePath is accepted, and purges everything of the host names, as the service does.
     """
     environment = call.environment()
     body = await call.json()
     check(body, REVALIDATION, "REVALIDATE_CDN_CACHE")
     strategies = {name for name in ("cachePath", "cacheTags", "hostnames") if name in body}
     if not strategies or strategies not in ({"cachePath"}, {"cacheTags"}, {"hostnames"}, {"cachePath", "hostnames"}):
-        message = "Exactly one of cachePath, cacheTags and hostnames is needed."
+        message = "Exactly one of cachePath, cacheTags and hostnames is required."
         raise errors.coded(400, "launch.REVALIDATE_CDN_CACHE.INVALID", message)
     organization = call.organization
-    _forget_yesterday(organization, call.now)
+    _drop_old_revalidations(organization, call.now)
     if len(organization.revalidations) >= organization.revalidation_quota:
         status = call.service.options.quota_status
         raise errors.coded(status, "launch.REVALIDATE_CDN_CACHE.LIMIT_REACHED", "The daily quota is used up.")
@@ -119,7 +119,7 @@ async def revalidate_cdn_cache(call: Call) -> Answer:
 async def get_cache_revalidation_usage(call: Call) -> Answer:
     """Return how much of the daily quota is used."""
     organization = call.organization
-    _forget_yesterday(organization, call.now)
+    _drop_old_revalidations(organization, call.now)
     oldest = organization.revalidations[0] if organization.revalidations else call.now
     form = iso if call.service.options.usage_reset == "iso" else milliseconds
     return Answer(
@@ -133,7 +133,7 @@ async def get_cache_revalidation_usage(call: Call) -> Answer:
 
 
 def _purges(environment: Environment, body: Mapping[str, object]) -> list[Purge]:
-    """Return the purges of a valid body; a repeated tag counts once."""
+    """Return the purges of a valid body. A repeated tag counts once."""
     if "hostnames" in body:
         return [Purge(environment.uid, "hostname", str(name)) for name in as_list(body["hostnames"]) or []]
     if "cacheTags" in body:
@@ -151,7 +151,7 @@ def _merged(settings: Mapping[str, object], changed: Mapping[str, object]) -> li
     return list(merged.values())
 
 
-def _forget_yesterday(organization: Organization, now: float) -> None:
+def _drop_old_revalidations(organization: Organization, now: float) -> None:
     while organization.revalidations and organization.revalidations[0] <= now - DAY:
         organization.revalidations.popleft()
 

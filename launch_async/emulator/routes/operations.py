@@ -79,7 +79,7 @@ OPEN = (
     Operation("logout", "DELETE", "/v3/user-session", login.log_out, access="open", counted=False),
     Operation("listOrganizations", "GET", "/v3/organizations", login.list_organizations, access="open", counted=False),
 )
-# The last of these is not public (FACTS §11 row 27).
+# The vendor does not document the last operation.
 DOMAINS = (
     Operation("listDomains", "GET", _E + "/domains", domains.list_domains, READ),
     Operation("updateDomain", "PUT", _E + "/domains/{domain_uid}", domains.update_domain, WRITE),
@@ -145,7 +145,7 @@ class Router:
 
 
 def describe(operations: Sequence[Operation]) -> Record:
-    """Return a document of the vendor's kind: OpenAPI 3.0.0, info.version 1.0 (FACTS §1)."""
+    """Return a document in the form of the vendor's document: OpenAPI 3.0.0, info.version 1.0."""
     paths: dict[str, dict[str, object]] = {}
     for operation in operations:
         parameters = [

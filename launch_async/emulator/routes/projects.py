@@ -27,7 +27,7 @@ async def get_project(call: Call) -> Answer:
 async def create_project(call: Call) -> Answer:
     """Create a project with its first environment and deployment.
 
-    An option delays these two (FACTS §10 quirk 9).
+    An option delays the visibility of the environment and the deployment.
     """
     body = await call.json()
     check(body, NEW_PROJECT, "PROJECTS")
@@ -59,10 +59,10 @@ async def create_project(call: Call) -> Answer:
 
 
 async def update_project(call: Call) -> Answer:
-    """Change the name or the description of a project; other fields are refused."""
+    """Change the name or the description of a project. Other fields are refused."""
     call.project()
     body = await call.json()
-    project = call.project()  # it may have been deleted while the body was still coming
+    project = call.project()  # another request may have deleted it while the body arrived
     if not body:
         raise errors.coded(400, "launch.BODY_EMPTY", "Nothing to update.")
     foreign = [name for name in body if name not in ("name", "description")]
@@ -95,7 +95,7 @@ async def delete_project(call: Call) -> Answer:
 async def update_git_repository(call: Call) -> Answer:
     """Return the body unchanged, or 501.
 
-    The behaviour of the service is not known (FACTS §11 row 15).
+    The behaviour of the service is not known, so an option chooses it.
     """
     call.project()
     if call.service.options.git_repository_status == 501:

@@ -13,9 +13,9 @@ Kind: TypeAlias = Literal["string", "boolean", "object", "strings", "variables"]
 Problem: TypeAlias = tuple[str, str, str]
 
 PRESETS = ("GATSBY", "NEXTJS", "CRA", "CSR", "ANALOG", "ANGULAR", "NUXT", "ASTRO", "VUEJS", "REMIX", "OTHER")
-VARIABLES_AT_MOST = 128
-VARIABLE_BYTES_AT_MOST = 14 * 1024
-PEM_AT_MOST = 32 * 1024
+MAX_VARIABLES = 128
+MAX_VARIABLE_BYTES = 14 * 1024
+MAX_PEM_CHARACTERS = 32 * 1024
 
 
 @frozen
@@ -25,8 +25,8 @@ class Field:
     name: str
     kind: Kind = "string"
     required: bool = False
-    shortest: int = 0
-    longest: int | None = None
+    min_length: int = 0
+    max_length: int | None = None
     choices: tuple[str, ...] = ()
     fields: tuple["Field", ...] = ()
     pattern: str | None = None
@@ -45,14 +45,14 @@ _ENVIRONMENT = (
     Field("isContentstackAuthenticationEnabled", "boolean"),
 )
 NEW_ENVIRONMENT = (
-    Field("name", required=True, shortest=1, longest=200),
+    Field("name", required=True, min_length=1, max_length=200),
     Field("frameworkPreset", required=True, choices=PRESETS),
     *_ENVIRONMENT,
     Field("uploadUid"),
 )
 _NULLABLE = ("description", "buildCommand", "outputDirectory", "serverCommand", "gitBranch", "autoDeployOnPush")
 CHANGED_ENVIRONMENT = (
-    Field("name", shortest=1, longest=200),
+    Field("name", min_length=1, max_length=200),
     Field("frameworkPreset", choices=PRESETS),
     *(evolve(rule, nullable=rule.name in _NULLABLE) for rule in _ENVIRONMENT),
     Field(
@@ -76,20 +76,20 @@ _REPOSITORY = (
     ),
 )
 NEW_PROJECT = (
-    Field("name", required=True, shortest=1, longest=200),
-    Field("description", longest=255),
+    Field("name", required=True, min_length=1, max_length=200),
+    Field("description", max_length=255),
     Field("projectType", required=True, choices=("GITPROVIDER", "FILEUPLOAD")),
     Field("repository", "object", fields=_REPOSITORY),
     Field("fileUpload", "object", fields=(Field("uploadUid", required=True),)),
     Field("environment", "object", required=True, fields=NEW_ENVIRONMENT),
 )
-CHANGED_PROJECT = (Field("name", shortest=1, longest=200), Field("description", longest=255, nullable=True))
+CHANGED_PROJECT = (Field("name", min_length=1, max_length=200), Field("description", max_length=255, nullable=True))
 NEW_DEPLOYMENT = (Field("commitHash", pattern=r"[0-9a-fA-F]{7,64}"), Field("uploadUid"))
 CHANGED_DOMAIN = (
     Field("url", required=True),
     Field("sslMethod", choices=("CUSTOM", "AUTOMATIC")),
     *(
-        Field(name, longest=PEM_AT_MOST)
+        Field(name, max_length=MAX_PEM_CHARACTERS)
         for name in ("customCertificate", "customPrivateKey", "intermediateCertificates")
     ),
 )
@@ -99,7 +99,7 @@ REVALIDATION = (
         "object",
         fields=(Field("path", required=True, pattern=r"/.*"), Field("isPrefix", "boolean")),
     ),
-    Field("cacheTags", "strings", longest=100),
+    Field("cacheTags", "strings", max_length=100),
     Field("hostnames", "strings"),
 )
 
@@ -162,10 +162,10 @@ def _value(value: object, rule: Field, family: str, path: str, code: str) -> Ite
 
 
 def _string(value: str, rule: Field, path: str, code: str) -> Iterator[Problem]:
-    if len(value) < rule.shortest:
+    if len(value) < rule.min_length:
         yield path, f"{code}.NOT_EMPTY", f"{path} must not be empty."
-    elif rule.longest is not None and len(value) > rule.longest:
-        yield path, f"{code}.TOO_LONG", f"{path} must not be longer than {rule.longest} characters."
+    elif rule.max_length is not None and len(value) > rule.max_length:
+        yield path, f"{code}.TOO_LONG", f"{path} must not be longer than {rule.max_length} characters."
     elif rule.choices and value not in rule.choices:
         yield path, f"{code}.INVALID", f"{path} must be one of {', '.join(rule.choices)}."
     elif rule.pattern is not None and not re.fullmatch(rule.pattern, value, re.DOTALL):
@@ -175,16 +175,16 @@ def _string(value: str, rule: Field, path: str, code: str) -> Iterator[Problem]:
 def _strings(values: list[object], rule: Field, path: str, code: str) -> Iterator[Problem]:
     if not values:
         yield path, f"{code}.NOT_EMPTY", f"{path} must not be empty."
-    if rule.longest is not None and len(values) > rule.longest:
-        yield path, f"{code}.TOO_MANY", f"{path} must not have more than {rule.longest} entries."
+    if rule.max_length is not None and len(values) > rule.max_length:
+        yield path, f"{code}.TOO_MANY", f"{path} must not have more than {rule.max_length} entries."
     for index, value in enumerate(values):
         if not isinstance(value, str):
             yield f"{path}.{index}", f"{code}.INVALID", f"{path}.{index} must be a string."
 
 
 def _variables(values: list[object], path: str, code: str) -> Iterator[Problem]:
-    if len(values) > VARIABLES_AT_MOST:
-        yield path, f"{code}.TOO_MANY", f"At most {VARIABLES_AT_MOST} variables are possible."
+    if len(values) > MAX_VARIABLES:
+        yield path, f"{code}.TOO_MANY", f"{path} must not have more than {MAX_VARIABLES} variables."
     size = 0
     for index, value in enumerate(values):
         variable = as_object(value)
@@ -199,8 +199,8 @@ def _variables(values: list[object], path: str, code: str) -> Iterator[Problem]:
                 yield f"{path}.{index}.{name}", f"{code}.{name.upper()}.NOT_EMPTY", f"{name} must not be empty."
             else:
                 size += len(text.encode("utf-8", "replace"))
-    if size > VARIABLE_BYTES_AT_MOST:
-        yield path, f"{code}.TOO_LARGE", f"All variables together must not exceed {VARIABLE_BYTES_AT_MOST} bytes."
+    if size > MAX_VARIABLE_BYTES:
+        yield path, f"{code}.TOO_LARGE", f"All variables together must not exceed {MAX_VARIABLE_BYTES} bytes."
 
 
 def _upper_snake(name: str) -> str:

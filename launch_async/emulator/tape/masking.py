@@ -1,6 +1,6 @@
-"""Mask an exchange: replace everything private by stand-ins.
+"""Mask an exchange: replace private data with stand-ins.
 
-The rules state what is kept. Every other name, value, header and number is masked.
+The rules list the data that a tape keeps. Every other name, value, header and number is masked.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _NUMBER_HEADERS: Final = frozenset({"content-length", "age", "retry-after", "las
 _WORD_HEADERS: Final = frozenset(
     {"allow", "cache-control", "connection", "content-encoding", "transfer-encoding", "vary", "server", "x-cache"}
 )
-_GONE: Final = frozenset({"host", "cookie", "set-cookie"})
+_REMOVED_HEADERS: Final = frozenset({"host", "cookie", "set-cookie"})
 
 
 def method(name: str) -> str:
@@ -71,7 +71,7 @@ def target(url: str) -> tuple[str, str, list[list[str]]]:
 def headers(given: Mapping[str, str]) -> dict[str, str]:
     """Return headers by their names in lower case, masked and without cookies."""
     lower = {name.lower(): value for name, value in given.items()}
-    return {_name(name): _header(name, value) for name, value in lower.items() if name not in _GONE}
+    return {_name(name): _header(name, value) for name, value in lower.items() if name not in _REMOVED_HEADERS}
 
 
 def _header(name: str, value: str) -> str:

@@ -1,4 +1,4 @@
-"""Answer requests from a tape, and only from the tape."""
+"""Answer requests only from a tape."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from launch_async.emulator.shapes import as_list
 from launch_async.emulator.tape.tape import Body, Tape, TapedExchange
 
 NOT_ON_TAPE: Final = 421
-"""A status that Launch does not use, that no client retries, and that does not mean a missing resource."""
+"""A status that Launch does not use. No client retries it or takes it for a missing resource."""
 _NEAREST: Final = 3
-_ANOTHER_BODY: Final = frozenset(
+_BODY_HEADERS: Final = frozenset(
     {"content-length", "content-encoding", "transfer-encoding", "connection", "keep-alive"}
 )
 """Headers about the connection or the encoding of the recorded body."""
@@ -31,7 +31,7 @@ class ReplayedAnswer(web.Response):
     """The recorded answer of an exchange, without the headers that aiohttp would add."""
 
     def __init__(self, exchange: TapedExchange) -> None:
-        kept = {name: value for name, value in exchange.headers.items() if name not in _ANOTHER_BODY}
+        kept = {name: value for name, value in exchange.headers.items() if name not in _BODY_HEADERS}
         super().__init__(status=exchange.status or 0, headers=kept, body=_content(exchange.body))
         self._added = tuple(name for name in _ADDED if name.lower() not in kept)
 
@@ -56,7 +56,7 @@ class Replay:
             self._recorded.setdefault(_key(exchange.method, exchange.path, exchange.query), []).append(exchange)
 
     def next(self, method: str, path: str, query: Iterable[tuple[str, str]]) -> TapedExchange:
-        """Return the exchange whose answer a request gets.
+        """Return the exchange that answers a request.
 
         Raises:
             Refusal: 421, if the tape has no answer for it.

@@ -1,7 +1,7 @@
 """Stand-ins for texts: the same text gets the same stand-in everywhere, within one process.
 
-So a UID in a listing, in a path and inside a log message is still the same UID. A stand-in is a keyed hash. The key is
-only in memory, so no reader of a tape can check a guess.
+So a UID is still the same in a listing, in a path and inside a log message. A stand-in is a keyed hash. The key is only
+in memory, so a reader of a tape cannot check a guess.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _FINDS: Final = re.compile(
 )
 _PUNCTUATION: Final = ".,;:!?()[]'\""
 _PLACES: Final = frozenset({"projects", "environments", "deployments", "domains", "deploy"})
-"""Segments of a path that are followed by a UID."""
+"""Segments of a path before a UID."""
 _LITERAL: Final = "upload"
-"""The only segment that follows one of these and is not a UID."""
+"""The only other segment after one of these."""
 
 
 def word(text: str) -> str:
@@ -43,7 +43,7 @@ def is_uid(text: str) -> bool:
 
 
 def uid(text: str) -> str:
-    """Return the stand-in for a UID, in the form of a UID of the same kind. A UID of zeros names nothing: keep it."""
+    """Return the stand-in for a UID, in the form of a UID of the same kind. A UID of zeros stays unchanged."""
     if not text.removeprefix("blt").strip("0"):
         return text
     return f"blt{_digest(text)[:16]}" if text.startswith("blt") and is_uid(text) else _digest(text)[:24]
@@ -78,7 +78,7 @@ def url(text: str) -> str:
 
 
 def path(text: str) -> str:
-    """Return a path in which every segment is masked that does not consist of known words."""
+    """Return a path, with a stand-in for each segment that does not consist of known words."""
     return "/".join(_segments(text.split("/")))
 
 

@@ -24,13 +24,13 @@ class TapedExchange:
     """One exchange on a tape. Everything in it is masked.
 
     Attributes:
-        line: Its line on the tape, from 1.
+        line: Number of its line on the tape, from 1.
         at: When the request was sent, ISO 8601, by the clock of the machine that recorded it.
-        seconds: How long the exchange took.
+        seconds: Duration of the exchange in seconds.
         operation: Name of the operation; empty if the recorder did not know it.
         method: HTTP method.
         path: Path, without host and query.
-        query: Names and values of the query, in its order.
+        query: Names and values of the query, in the order of the request.
         request_headers: Headers of the request by their names in lower case.
         request_body: Body of the request: ``{"json": document}``, ``{"text": text}``, ``{"file": bytes}`` with the size
             of an uploaded file, or ``{}``.
@@ -162,7 +162,7 @@ def _object(document: Mapping[str, object], name: str) -> dict[str, object]:
 def _text(document: Mapping[str, object], name: str) -> str:
     found = document.get(name)
     if not isinstance(found, str):
-        raise _Damage(f"is damaged: {name!r} is not a text.")
+        raise _Damage(f"is damaged: {name!r} is not a string.")
     return found
 
 
@@ -184,7 +184,7 @@ def _headers(document: Mapping[str, object]) -> dict[str, str]:
     found = _object(document, "headers")
     for name, value in found.items():
         if not isinstance(value, str) or not name.isascii() or "\n" in value or "\r" in value:
-            raise _Damage(f"is damaged: the header {name!r} is not a text of one line.")
+            raise _Damage(f"is damaged: the header {name!r} is not a string of one line.")
     return cast("dict[str, str]", found)
 
 
@@ -195,7 +195,7 @@ def _query(request: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
             case [str(name), str(value)]:
                 pairs.append((name, value))
             case _:
-                raise _Damage("is damaged: 'query' is not a list of pairs of texts.")
+                raise _Damage("is damaged: 'query' is not a list of pairs of strings.")
     return tuple(pairs)
 
 
@@ -206,7 +206,7 @@ def _body(document: Mapping[str, object]) -> Body:
     if "text" in body:
         _text(body, "text")
     if "events" in body and not all(isinstance(event, str) for event in _list(body, "events")):
-        raise _Damage("is damaged: 'events' is not a list of texts.")
+        raise _Damage("is damaged: 'events' is not a list of strings.")
     return body
 
 

@@ -45,7 +45,7 @@ class TapeFile:
         """Append a line. After a failure, the file contains no part of the line.
 
         Raises:
-            ValueError: Another program has replaced the tape by another file.
+            ValueError: Another program has replaced the tape with another file.
             OSError: The line cannot be written.
         """
         with self._opened() as (descriptor, size):
@@ -102,14 +102,14 @@ def _is_locked(descriptor: int) -> bool:
 
 
 def _keep_private(descriptor: int) -> None:
-    """Let only the owner read the file."""
+    """Make the file readable only for its owner."""
     if os.name == "posix" and os.fstat(descriptor).st_mode & 0o077:
         with contextlib.suppress(OSError):
             os.fchmod(descriptor, 0o600)
 
 
 def _cut_to_whole_lines(descriptor: int) -> int:
-    """Remove an incomplete last line, which a killed program has left, and return the size."""
+    """Remove an incomplete last line of a killed program, and return the new size."""
     size = os.fstat(descriptor).st_size
     end = size
     while end:

@@ -65,8 +65,8 @@ process support supported allowed denied unable unexpected occurred internal suc
 """
 
 WORDS: Final = frozenset(f"{_OF_THE_API} {_OF_HTTP} {_OF_DOCUMENTS} {_OF_MESSAGES}".split())
-LONGEST: Final = 120
-"""Most characters of a name that is kept."""
+MAX_LENGTH: Final = 120
+"""Maximum number of characters of a name that a tape keeps."""
 
 _SHAPE: Final = re.compile(r"(?:[A-Za-z]|[0-9]{1,3}(?![0-9])|[-_./:{}#$])+")
 _PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[A-Z]")
@@ -78,7 +78,7 @@ def is_known(name: str) -> bool:
 
     It may have one small number, as ``environmentVariables.0.value`` has.
     """
-    if not name or len(name) > LONGEST or not _SHAPE.fullmatch(name):
+    if not name or len(name) > MAX_LENGTH or not _SHAPE.fullmatch(name):
         return False
     parts = _PARTS.findall(name)
     return bool(parts) and len(_NUMBERS.findall(name)) <= 1 and all(part.lower() in WORDS for part in parts)

@@ -1,6 +1,6 @@
 """The rate limit of an organization: sliding second, clock second or token bucket.
 
-The real service's way of counting is not known (FACTS §9, §11 row 8). Each of these is an option.
+It is not known how the real service counts requests, so an option chooses the way.
 """
 
 import math

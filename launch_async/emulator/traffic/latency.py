@@ -7,15 +7,15 @@ from launch_async.emulator.options import EmulatorOptions
 
 
 class LatencyModel:
-    """Draws the one-way delay of a request or an answer, as the options say."""
+    """Draws the one-way delay of a request or an answer, by the options."""
 
     def __init__(self, options: EmulatorOptions) -> None:
         self._options = options
         self.restart()
 
     def restart(self) -> None:
-        """Start again with the first delay of the seed."""
-        self._dice = random.Random(self._options.seed)  # noqa: S311
+        """Draw the delays again from the first one, with the current options."""
+        self._random = random.Random(self._options.seed)  # noqa: S311
 
     def draw(self) -> float:
         """Return the seconds for one way."""
@@ -23,4 +23,4 @@ class LatencyModel:
         if callable(latency):
             return latency()
         sigma = self._options.latency_sigma
-        return latency * math.exp(self._dice.gauss(0.0, sigma)) if sigma else latency
+        return latency * math.exp(self._random.gauss(0.0, sigma)) if sigma else latency

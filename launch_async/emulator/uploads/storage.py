@@ -1,8 +1,7 @@
-"""Object storage of three clouds. Each signed URL is for one archive; its signature and its expiry are checked.
+"""Object storage of three clouds. Each signed URL is for one archive. Storage checks its signature and its expiry.
 
-AWS takes a multipart POST with a policy, Azure and GCP a raw PUT (FACTS §5). A form that is sent to Azure or GCP is
-stored, too, but no deployment can use it. A request with a credential of Contentstack is refused, because storage must
-never see one.
+AWS accepts a multipart POST with a policy. Azure and GCP accept a raw PUT. They also store a form, but no deployment
+can use the form. Storage refuses a request with a credential of Contentstack, because storage must never get one.
 """
 
 import asyncio
@@ -29,16 +28,16 @@ from launch_async.emulator.shapes import as_list, as_object
 from launch_async.emulator.state import Organization, Record, State, Uids, Upload
 from launch_async.emulator.uploads.unpacking import BrokenArchive, unpack
 
-SMALLEST = 1024
-LARGEST = 104_857_600
+MIN_BYTES = 1024
+MAX_BYTES = 104_857_600
 LENGTH_RANGE = "x-goog-content-length-range"
 FORM = "multipart/form-data"
-CHUNK = 256 * 1024
-FIELD_LIMIT = 64 * 1024
+CHUNK_BYTES = 256 * 1024
+MAX_FIELD_BYTES = 64 * 1024
 BUCKET = "launch-uploads"
 SAMPLE = "sample"
 # In the order of the answer; the last two are the policy and its signature. The fields of GCP are from GCP's own
-# documentation of signed policy documents. Whether Launch ever sends them is not known (FACTS §11 row 28).
+# documentation of signed policy documents. It is not known whether Launch ever sends them.
 POLICY_FIELDS: Mapping[str, tuple[str, ...]] = {
     "aws": (
         "bucket",
@@ -60,7 +59,7 @@ POLICY_FIELDS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 FORM_CLOUDS: Mapping[str, str] = {"aws": "aws", "gcp_form": "gcp"}
-FOREIGN_HEADERS = (
+REFUSED_HEADERS = (
     "Authorization",
     "authtoken",
     "organization_uid",
@@ -130,13 +129,13 @@ class Storage:
         if self._options.upload_style == "azure":
             headers.insert(0, {"key": "x-ms-blob-type", "value": "BlockBlob"})
         else:
-            headers.append({"key": LENGTH_RANGE, "value": f"{SMALLEST},{LARGEST}"})
+            headers.append({"key": LENGTH_RANGE, "value": f"{MIN_BYTES},{MAX_BYTES}"})
         path = f"/storage/{self._options.upload_style}/{BUCKET}/{upload.uid}"
         url = self._signed("PUT", path, upload.expires_at)
         return {"uploadUrl": url, **shared, "method": "PUT", "fields": None, "headers": headers}
 
     def download_target(self, upload: Upload | None) -> Record:
-        """Return the wire form of ``DownloadUrl`` (FACTS §11 row 3). Without an upload, the URL is that of a sample."""
+        """Return the wire form of ``DownloadUrl``. Without an upload, the URL is that of a sample."""
         name = SAMPLE if upload is None else upload.uid
         url = self._signed("GET", f"/storage/archive/{name}", self._clock.now() + self._options.upload_seconds)
         return {self._options.download_key: url, "expiresIn": int(self._options.upload_seconds)}
@@ -147,9 +146,9 @@ class Storage:
         Raises:
             Refusal: In XML, as storage answers.
         """
-        for name in FOREIGN_HEADERS:
+        for name in REFUSED_HEADERS:
             if name in request.headers:
-                raise errors.xml(400, "InvalidArgument", f"Storage does not take the header {name}.")
+                raise errors.xml(400, "InvalidArgument", f"Storage does not accept the header {name}.")
         match request.method, segments:
             case "POST", [cloud, bucket] if bucket == BUCKET and cloud in POLICY_FIELDS:
                 return await self._take_form(cloud, request)
@@ -202,7 +201,7 @@ class Storage:
         *names, policy_name, signature_name = POLICY_FIELDS[cloud]
         fields = {name: values[name] for name in names}
         conditions: list[object] = [{name: value} for name, value in fields.items()]
-        conditions.append(["content-length-range", SMALLEST, LARGEST])
+        conditions.append(["content-length-range", MIN_BYTES, MAX_BYTES])
         policy = json.dumps({"expiration": iso(upload.expires_at), "conditions": conditions})
         fields[policy_name] = base64.b64encode(policy.encode()).decode()
         fields[signature_name] = self._sign(fields[policy_name])
@@ -210,7 +209,7 @@ class Storage:
 
     async def _take_form(self, cloud: str, request: web.BaseRequest) -> web.Response:
         declared = _declared_length(request)
-        if declared > LARGEST + FIELD_LIMIT:
+        if declared > MAX_BYTES + MAX_FIELD_BYTES:
             raise errors.xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum size.")
         if request.content_type != FORM:
             raise errors.xml(412, "PreconditionFailed", "The body must be multipart/form-data.")
@@ -226,7 +225,7 @@ class Storage:
                     upload = self._check_policy(cloud, fields)
                     await self._receive(upload, _part_chunks(part))
                 elif part.name in fields:
-                    raise errors.xml(400, "InvalidArgument", f"The field {part.name} comes twice.")
+                    raise errors.xml(400, "InvalidArgument", f"The field {part.name} occurs twice.")
                 else:
                     fields[part.name or ""] = await _field_text(part)
         except (ValueError, BadHttpMessage) as error:
@@ -237,7 +236,7 @@ class Storage:
         return web.Response(status=204)
 
     def _check_policy(self, cloud: str, fields: Mapping[str, str]) -> Upload:
-        """Check the fields before the file by their policy. Their order and the file's type do not matter."""
+        """Check the fields before the file against their policy. Their order and the type of the file do not matter."""
         *_, policy_name, signature_name = POLICY_FIELDS[cloud]
         wanted = frozenset(POLICY_FIELDS[cloud])
         if wrong := ", ".join(sorted(wanted ^ fields.keys())):
@@ -264,29 +263,29 @@ class Storage:
         declared = _declared_length(request)
         if not is_form and request.content_type != "application/zip":
             raise errors.xml(400, "InvalidHeaderValue", "Content-Type must be application/zip.")
-        if declared > LARGEST:
+        if declared > MAX_BYTES:
             raise errors.xml(413, "RequestBodyTooLarge", "The request body is too large.")
         upload = self._state.uploads.get(uid)
         if upload is None:
             raise errors.xml(404, "BlobNotFound", "No such object.")
-        await self._receive(upload, request.content.iter_chunked(CHUNK))
+        await self._receive(upload, request.content.iter_chunked(CHUNK_BYTES))
         upload.received, upload.is_form = True, is_form
         return web.Response(status=success)
 
     async def _receive(self, upload: Upload, chunks: AsyncIterator[bytes]) -> None:
-        """Write an archive to disk while it arrives. It replaces an earlier one when its size has been checked."""
+        """Write an archive to disk while it arrives. If its size is valid, it replaces an earlier archive."""
         partial = upload.archive.with_suffix(f".{self._uids.launch()}")
         try:
             with _create(partial) as sink:
                 size = 0
                 async for chunk in chunks:
                     size += len(chunk)
-                    if size > LARGEST:
+                    if size > MAX_BYTES:
                         raise errors.xml(
                             400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size."
                         )
                     sink.write(chunk)
-            if size < SMALLEST:
+            if size < MIN_BYTES:
                 raise errors.xml(
                     400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size."
                 )
@@ -317,21 +316,21 @@ def sample_archive() -> bytes:
     """Return the ZIP of deployments that a test has added without an archive."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("index.html"), "<!doctype html><title>A sample</title>\n" + " " * SMALLEST)
+        archive.writestr(zipfile.ZipInfo("index.html"), "<!doctype html><title>A sample</title>\n" + " " * MIN_BYTES)
     return content.getvalue()
 
 
 def _check_length_range(request: web.BaseRequest) -> None:
-    """Check the header that a signed URL of GCP needs (FACTS §5).
+    """Check the header that a signed URL of GCP needs.
 
     Raises:
         Refusal: 400 without the header, 403 for another range.
     """
     given = request.headers.get(LENGTH_RANGE)
     if given is None:
-        raise errors.xml(400, "MalformedSecurityHeader", f"The signed URL demands the header {LENGTH_RANGE}.")
-    if given.replace(" ", "") != f"{SMALLEST},{LARGEST}":
-        raise errors.xml(403, "SignatureDoesNotMatch", f"{LENGTH_RANGE} is not as it was signed.")
+        raise errors.xml(400, "MalformedSecurityHeader", f"The signed URL requires the header {LENGTH_RANGE}.")
+    if given.replace(" ", "") != f"{MIN_BYTES},{MAX_BYTES}":
+        raise errors.xml(403, "SignatureDoesNotMatch", f"{LENGTH_RANGE} differs from the signed value.")
 
 
 def _declared_length(request: web.BaseRequest) -> int:
@@ -341,7 +340,7 @@ def _declared_length(request: web.BaseRequest) -> int:
 
 
 async def _part_chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while chunk := await part.read_chunk(CHUNK):
+    while chunk := await part.read_chunk(CHUNK_BYTES):
         yield bytes(chunk)
 
 
@@ -349,7 +348,7 @@ async def _field_text(part: BodyPartReader) -> str:
     text = bytearray()
     while chunk := await part.read_chunk():
         text += chunk
-        if len(text) > FIELD_LIMIT:
+        if len(text) > MAX_FIELD_BYTES:
             raise errors.xml(400, "MaxPostPreDataLengthExceeded", "The fields before the file are too large.")
     return text.decode("utf-8", "replace")
 

@@ -1,4 +1,4 @@
-"""Unpack uploaded archives: completely, within one folder and a size limit, or not at all."""
+"""Unpack uploaded archives into one folder, within a size limit. After a failure, no file is left."""
 
 import shutil
 import stat
@@ -6,9 +6,9 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-ENTRIES_AT_MOST = 50_000
-DEEPEST = 100
-CHUNK = 256 * 1024
+MAX_ENTRIES = 50_000
+MAX_DEPTH = 100
+CHUNK_BYTES = 256 * 1024
 
 
 class BrokenArchive(Exception):
@@ -20,7 +20,7 @@ def unpack(archive: Path, folder: Path, limit: int) -> None:
 
     Args:
         archive: The uploaded ZIP.
-        folder: Folder to make. It is removed after a failure.
+        folder: Folder to create. It is removed after a failure.
         limit: Bytes that all files together may have.
 
     Raises:
@@ -48,15 +48,15 @@ def safe_name(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     windows = PureWindowsPath(name)
     leaves = path.is_absolute() or bool(windows.drive) or ".." in path.parts
-    if leaves or not 0 < len(path.parts) <= DEEPEST or "\0" in name or "\\" in name:
+    if leaves or not 0 < len(path.parts) <= MAX_DEPTH or "\0" in name or "\\" in name:
         raise BrokenArchive(f"the archive contains the unsafe name {name[:200]!r}")
     return path
 
 
 def _unpack_entries(opened: zipfile.ZipFile, folder: Path, limit: int) -> None:
     entries = opened.infolist()
-    if len(entries) > ENTRIES_AT_MOST:
-        raise BrokenArchive(f"the archive has more than {ENTRIES_AT_MOST} entries")
+    if len(entries) > MAX_ENTRIES:
+        raise BrokenArchive(f"the archive has more than {MAX_ENTRIES} entries")
     room = limit
     files = 0
     for entry in entries:
@@ -80,7 +80,7 @@ def _unpack_file(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, 
     """Write one file and return its real size, which may differ from the size in the header."""
     written = 0
     with opened.open(entry) as source, target.open("wb") as sink:
-        while chunk := source.read(CHUNK):
+        while chunk := source.read(CHUNK_BYTES):
             written += len(chunk)
             if written > room:
                 raise BrokenArchive("the unpacked archive is too large")
