@@ -1,7 +1,8 @@
 """Lazy packages: the package imports a public name from its module when a program first uses the name.
 
 A package lists its public names once, as imports below `if TYPE_CHECKING:` in its `__init__.py`. Type checkers read
-these imports. At run time, `lazy` reads the same lines.
+these imports. At run time, `lazy` searches the text of the file: all imports of public names have the form
+`from module import Name as Name`. A parser would take 2 ms.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ import sys
 
 TYPE_CHECKING = False  # type checkers assume True; an import of typing would double the time of `--help`
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Callable
 
-__all__ = ["lazy", "type_only_imports"]
+__all__ = ["lazy"]
 
 
 def lazy(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
@@ -21,50 +21,44 @@ def lazy(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]
 
     `__getattr__` also provides `__all__`.
     """
-    found_homes: dict[str, str] = {}
-
-    def homes() -> dict[str, str]:
-        if found_homes:
-            return found_homes
-        import ast
-        import linecache
-
-        module = sys.modules[package]
-        # linecache finds the source even if the package was loaded from a ZIP.
-        source = "".join(linecache.getlines(str(module.__file__), vars(module)))
-        if not source:
-            raise ImportError(f"{package} needs the source file of its __init__.py. Add it to the frozen program")
-        found_homes.update(type_only_imports(ast.parse(source)))
-        return found_homes
 
     def lookup(name: str) -> object:
         from importlib import import_module
 
-        namespace = vars(sys.modules[package])
         if name == "__all__":
-            found: object = sorted({*homes(), *({"__version__"} & namespace.keys())}, key=_constants_classes_functions)
-        elif name.startswith("__") or name not in homes():
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            found: object = sorted(_names(_text(package)), key=_constants_classes_functions)
         else:
-            found = getattr(import_module(homes()[name]), name)
-        namespace[name] = found
+            home = "" if name.startswith("__") else _home(_text(package), name)
+            if not home:
+                raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            found = getattr(import_module(home), name)
+        vars(sys.modules[package])[name] = found
         return found
 
-    return lookup, lambda: sorted({*vars(sys.modules[package]), *homes()})
+    return lookup, lambda: sorted({*vars(sys.modules[package]), *_names(_text(package))})
 
 
-def type_only_imports(tree: ast.Module) -> dict[str, str]:
-    """Return the names that a module imports below `if TYPE_CHECKING:`, each with its module."""
-    import ast
+def _text(package: str) -> str:
+    import linecache
 
-    return {
-        alias.name: node.module
-        for block in tree.body
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-        for node in block.body
-        if isinstance(node, ast.ImportFrom) and node.module
-        for alias in node.names
-    }
+    module = sys.modules[package]
+    # linecache finds the source even if the package was loaded from a ZIP.
+    text = "".join(linecache.getlines(str(module.__file__), vars(module)))
+    if not text:
+        raise ImportError(f"{package} needs the source file of its __init__.py. Add it to the frozen program")
+    return text
+
+
+def _names(text: str) -> list[str]:
+    import re
+
+    return re.findall(r"\b(\w+) as \1\b", text)
+
+
+def _home(text: str, name: str) -> str:
+    """Return the module that a public name is imported from; empty if there is no such name."""
+    position = text.find(f" {name} as {name}")
+    return text[text.rindex("from ", 0, position) :].split(maxsplit=2)[1] if position >= 0 else ""
 
 
 def _constants_classes_functions(name: str) -> tuple[int, str]:

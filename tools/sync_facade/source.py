@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
-from launch_async._lazy import type_only_imports
-
 __all__ = ["Class", "Function", "FunctionNode", "Module", "Package", "Symbol", "UnmappedError", "unquoted"]
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -151,7 +149,7 @@ class Module:
     def exported(self) -> list[str]:
         """The names in `__all__`, or those that a lazy package offers; none where it has no such list."""
         if self.is_lazy:
-            return sorted(type_only_imports(self.tree).keys() | ({"__version__"} & self.imports.keys()))
+            return sorted(_type_only_imports(self.tree) | ({"__version__"} & self.imports.keys()))
         node = self.definitions.get("__all__")
         value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
         if not isinstance(value, ast.List | ast.Tuple):
@@ -266,3 +264,15 @@ def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
         yield child
         if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
             yield from _own_nodes(child)
+
+
+def _type_only_imports(tree: ast.Module) -> set[str]:
+    """Return the names that a module imports below `if TYPE_CHECKING:`."""
+    return {
+        alias.name
+        for block in tree.body
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
