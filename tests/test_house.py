@@ -184,6 +184,14 @@ def _constants_classes_functions(name: str) -> tuple[int, str]:
     return (0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2), name
 
 
+@pytest.mark.parametrize("door", [name for name in MODULES if "lazy(__name__)" in MODULES[name].read_text("utf-8")])
+def test_a_lazy_package_offers_each_name_that_it_imports_for_type_checkers(door: str) -> None:
+    nodes = [node for block in _tree(door).body if isinstance(block, ast.If) for node in block.body]
+    names = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+
+    assert {*importlib.import_module(door).__all__} - {"__version__"} == names
+
+
 @pytest.mark.parametrize("module", SURFACE)
 def test_a_module_that_defines_something_says_what_of_it_is_public(module: str) -> None:
     defines_something = any(True for _ in _public_definitions(_tree(module)))
@@ -294,6 +302,7 @@ HEAVY = {
     "launch_async.rate_limit.shared.local_share",
     "launch_async.watch.audience",
     "launch_async.wire.converter",
+    "orjson",
     "redis",
     "rich",
 }

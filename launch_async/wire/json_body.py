@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Callable
+from functools import cache
+from typing import Final, cast
 
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import JSONValue
-
-if TYPE_CHECKING:
-    import orjson
-else:
-    try:
-        import orjson
-    except ImportError:
-        orjson = None
 
 __all__ = ["dump_json", "load_json"]
 
 _DECODER: Final = json.JSONDecoder()
 _SURROGATE: Final = "[\ud800-\udfff]"
+_LARGE_BYTES: Final = 8192
+"""Minimum size for orjson. It saves 10 µs for a body of this size, and its import takes 1 ms."""
 
 
 def load_json(body: bytes) -> JSONValue:
-    r"""Parse a JSON document, with orjson if it is installed.
+    r"""Parse a JSON document. A large document is parsed with orjson if it is installed.
 
     A lone surrogate, for example `\ud83d`, becomes U+FFFD, because files and terminals do not accept a lone surrogate.
     JavaScript writes a lone surrogate if it cuts an emoji in two.
@@ -32,9 +28,9 @@ def load_json(body: bytes) -> JSONValue:
     Raises:
         ValueError: The text is not JSON, or is nested too deeply.
     """
-    if orjson is not None:
+    if len(body) >= _LARGE_BYTES and (fast_parser := _fast_parser()) is not None:
         try:
-            return cast("JSONValue", orjson.loads(body))
+            return cast("JSONValue", fast_parser(body))
         except ValueError:
             pass  # orjson refuses lone surrogates and a byte order mark; the standard library accepts both.
     try:
@@ -45,6 +41,15 @@ def load_json(body: bytes) -> JSONValue:
         return document
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+@cache
+def _fast_parser() -> Callable[[bytes], object] | None:
+    try:
+        import orjson
+    except ImportError:
+        return None
+    return orjson.loads
 
 
 def _parsed(body: bytes) -> JSONValue:
