@@ -75,7 +75,7 @@ class Dispatcher:
             match = self._router.match(request.method, raw_path)
             name = match.operation.id if match.operation else "unknown"
         entry = self._service.ledger.arrive(name, request.method, request.path, _credential_names(request))
-        response = await self._guarded(request, entry, match, head == "storage")
+        response = await self._answer_or_refuse(request, entry, match, head == "storage")
         if name == STORAGE[0]:
             self._close_when_idle(request.transport)
         if self._service.changed is not None and (request.method != "GET" or name.endswith("UploadUrl")):
@@ -83,7 +83,7 @@ class Dispatcher:
         await self._delay()
         if request.transport is None or request.transport.is_closing():
             return response
-        return self._dated(entry, response)
+        return self._with_date(entry, response)
 
     async def site(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request on the port of a site."""
@@ -92,7 +92,7 @@ class Dispatcher:
         port = transport.get_extra_info("sockname")[1] if transport is not None else 0
         entry = self._service.ledger.arrive("site", request.method, request.path, _credential_names(request))
         response = self._service.sites.answer(request, self._service.sites.on_port(port))
-        return self._dated(entry, response)
+        return self._with_date(entry, response)
 
     def _site_on_main_port(self, request: web.BaseRequest, rest: str) -> web.StreamResponse:
         self._service.builds.settle(self._service.clock.now())
@@ -100,7 +100,7 @@ class Dispatcher:
         entry = self._service.ledger.arrive("site", request.method, request.path, _credential_names(request))
         environment = self._service.state.environments.get(uid)
         response = self._service.sites.answer(request, environment, f"/sites/{uid}")
-        return self._dated(entry, response)
+        return self._with_date(entry, response)
 
     def _close_when_idle(self, transport: asyncio.Transport | None) -> None:
         """Close the connection of an upload when it has been idle for some seconds, as storage does."""
@@ -113,7 +113,7 @@ class Dispatcher:
         if timer is not None:
             timer.cancel()
 
-    def _dated(self, entry: LedgerEntry, response: web.StreamResponse) -> web.StreamResponse:
+    def _with_date(self, entry: LedgerEntry, response: web.StreamResponse) -> web.StreamResponse:
         """Record the status, and add the Date of the emulator's clock, which a test may have moved."""
         entry.status = response.status
         if isinstance(response, ReplayedAnswer):
@@ -121,7 +121,7 @@ class Dispatcher:
         response.headers["Date"] = http_date(int(self._service.clock.now()))
         return response
 
-    async def _guarded(
+    async def _answer_or_refuse(
         self, request: web.BaseRequest, entry: LedgerEntry, match: Match, storage: bool
     ) -> web.StreamResponse:
         """Count the request, apply faults, and carry out the operation. Convert every error to an error answer."""

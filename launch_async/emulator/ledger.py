@@ -1,4 +1,4 @@
-"""The ledger: every request that arrived, and everything that was really created or purged."""
+"""The ledger: all requests that arrived, and all resources that requests created or purged."""
 
 import time
 from collections import deque
@@ -91,7 +91,7 @@ class Ledger:
         return entry
 
     def count(self, operation: str | None = None, status: int | None = None) -> int:
-        """Return the number of requests, of one operation or with one status if given."""
+        """Return the number of requests. If given, count only one operation or only one status."""
         return sum(1 for _ in self._matching(operation, status))
 
     def max_in_window(

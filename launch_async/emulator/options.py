@@ -84,8 +84,8 @@ def _with_validators(owner: type, fields: "list[attrs.Attribute[object]]") -> "l
 class EmulatorOptions:
     """The options of an emulator.
 
-    Some options choose a behaviour that is not known of the real service. Their descriptions name the question, whose
-    number is that of the table "Undocumented behaviour" on the documentation page of the emulator.
+    Some options choose a behaviour that is not known of the real service. Their descriptions contain the number of the
+    question in the table "Undocumented behaviour" on the documentation page of the emulator.
 
     Attributes:
         host: Address to listen on.

@@ -159,7 +159,7 @@ class _JsonForm:
 
     def changed(self, state: State, issued: Issued) -> Iterator[Entry]:
         """Yield an entry for each change since the last call."""
-        for name, key in state.take_gone():
+        for name, key in state.take_removed():
             yield name, key, None
         for name, table in issued.tables().items():
             for key in table.take_touched():

@@ -38,7 +38,7 @@ class Uids:
     """Draws identifiers. The same seed draws the same identifiers."""
 
     def __init__(self, seed: int | None) -> None:
-        # Identifiers must be repeatable from a seed. They need no protection, because everything listens on loopback.
+        # Identifiers must be repeatable from a seed. They need no protection, because the emulator listens on loopback.
         self._random = random.Random(secrets.randbits(128) if seed is None else seed)  # noqa: S311
 
     def launch(self) -> str:
@@ -62,7 +62,7 @@ class Changes:
 
     def __init__(self) -> None:
         self.changed: dict[Resource, None] = {}
-        self.gone: list[tuple[str, str]] = []
+        self.removed: list[tuple[str, str]] = []
 
 
 def _record_change(kept: "Resource", _attribute: object, value: Value) -> Value:
@@ -269,7 +269,7 @@ class Deployment(Resource):
     def server_rendered(self) -> bool:
         """Whether the site has a server, and so has server logs.
 
-        A server command counts only for presets that allow one. All of these except OTHER always have a server.
+        A server command counts only for presets that allow it. All of these presets except OTHER always have a server.
         """
         preset = self.settings["frameworkPreset"]
         return preset in SERVER_RENDERED or (preset == "OTHER" and bool(self.settings.get("serverCommand")))
@@ -316,7 +316,7 @@ class State:
     """All organizations, and indexes of everything in their projects.
 
     Args:
-        tracked: Record changes, for `take_changed` and `take_gone`.
+        tracked: Record changes, for `take_changed` and `take_removed`.
     """
 
     def __init__(self, *, tracked: bool = False) -> None:
@@ -378,7 +378,7 @@ class State:
         """Remove a project without environments."""
         del self._names[project.organization.uid, project.name]
         del project.organization.projects[project.uid]
-        self._gone("project", project)
+        self._record_removal("project", project)
 
     def drop_environment(self, environment: Environment) -> None:
         """Remove an environment, its hook, its domains and its deployments."""
@@ -388,11 +388,11 @@ class State:
         self.environments.pop(environment.uid, None)
         self.hooks.pop(environment.hook_uid, None)
         for domain in environment.domains.values():
-            self._gone("domain", domain)
+            self._record_removal("domain", domain)
         for deployment in environment.deployments.values():
             self.deployments.pop(deployment.uid, None)
-            self._gone("deployment", deployment)
-        self._gone("environment", environment)
+            self._record_removal("deployment", deployment)
+        self._record_removal("environment", environment)
 
     def take_changed(self) -> Iterator[Resource]:
         """Yield each changed resource once."""
@@ -400,13 +400,13 @@ class State:
             changed, self._changes.changed = self._changes.changed, {}
             yield from changed
 
-    def take_gone(self) -> Iterator[tuple[str, str]]:
+    def take_removed(self) -> Iterator[tuple[str, str]]:
         """Yield the kind and the UID of each removed resource once."""
-        while self._changes is not None and self._changes.gone:
-            yield self._changes.gone.pop()
+        while self._changes is not None and self._changes.removed:
+            yield self._changes.removed.pop()
 
-    def _gone(self, kind: str, one: Resource) -> None:
+    def _record_removal(self, kind: str, one: Resource) -> None:
         one.changes = None
         if self._changes is not None:
             self._changes.changed.pop(one, None)
-            self._changes.gone.append((kind, one.uid))
+            self._changes.removed.append((kind, one.uid))

@@ -206,10 +206,10 @@ class Fleet:
         check_variables(values)
         if not values and not removed:
             raise InvalidArgumentError(
-                "variables", "are empty, and `remove` is empty, too. Pass at least one variable to set or remove"
+                "variables", "no variable is set or removed, so there is nothing to plan. Pass `variables` or `remove`"
             )
         if both := sorted(values.keys() & set(removed)):
-            raise InvalidArgumentError("remove", f"{', '.join(both)} cannot be set and removed in one plan")
+            raise InvalidArgumentError("remove", f"a plan cannot both set and remove {', '.join(both)}")
         chosen = await with_readings(self._services, list(targets))
         changes: dict[str, VariableChange] = {}
         for target in chosen:
@@ -249,8 +249,8 @@ class Fleet:
         if left is not None and left < len(chosen):
             raise InvalidArgumentError(
                 "targets",
-                f"are {len(chosen)}, but the organization has only {left} cache revalidations left today. Plan fewer "
-                "targets, or redeploy: a redeployment purges the whole cache, too",
+                f"{len(chosen)} were given, but the organization has only {left} left of today's cache revalidations. "
+                "Plan fewer targets, or redeploy them: a redeployment also purges the whole cache",
             )
         action = RevalidateCache(
             path=path,
@@ -388,7 +388,7 @@ class Fleet:
         control: FleetControl | None = None,
         verify: CheckLike | Iterable[CheckLike] = (),
     ) -> FleetReport:
-        """Finish an interrupted run: carry out what is missing, check what is unknown, and do nothing twice.
+        """Finish an interrupted run: check unknown outcomes, and carry out the remaining operations exactly once.
 
         Failed targets are not retried: make a new plan for the targets in the report's `failures`. Only failures of
         this run count for `stop_on_failures`. If nothing is left to do, the run sends no request, and the report says

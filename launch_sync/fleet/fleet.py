@@ -310,7 +310,7 @@ class Fleet:
         control: FleetControl | None = None,
         verify: CheckLike | Iterable[CheckLike] = (),
     ) -> FleetReport:
-        """Finish an interrupted run: carry out what is missing, check what is unknown, and do nothing twice.
+        """Finish an interrupted run: check unknown outcomes, and carry out the remaining operations exactly once.
 
         Failed targets are not retried: make a new plan for the targets in the report's `failures`. Only failures of
         this run count for `stop_on_failures`. If nothing is left to do, the run sends no request, and the report says

@@ -501,7 +501,7 @@ def test_after_a_restart_of_the_machine_a_file_may_lack_later_steps_of_its_run(
     _begun(path)
     boot = tmp_path / "boot_id"
     boot.write_text("another")
-    monkeypatch.setattr("launch_async.fleet.journal.origin._BOOT", boot)
+    monkeypatch.setattr("launch_async.fleet.journal.origin._BOOT_ID", boot)
     assert _missing_since(path) is not None
 
     boot.unlink()

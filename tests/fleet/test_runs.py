@@ -489,7 +489,7 @@ async def test_environments_are_deleted_and_an_interrupted_deletion_is_no_failur
 ) -> None:
     targets = [one.target for one in plan.operations[:2]]
     deletion = await client.fleet.plan_delete([(one.project_uid, one.environment_uid) for one in targets])
-    with pytest.raises(InvalidArgumentError, match="it deletes environments"):
+    with pytest.raises(InvalidArgumentError, match="the plan deletes environments"):
         await client.fleet.run(deletion)
     journal = MemoryJournal()
     journal.open(deletion, check=lambda _: None)
@@ -537,7 +537,7 @@ async def test_a_revalidation_whose_answer_was_lost_is_ambiguous(
 
 async def test_an_insufficient_quota_is_refused_when_planning(emulator: LaunchEmulator, plan: Plan) -> None:
     async with LaunchEmulator(rate_limit=None, revalidation_quota=1) as small, client_of(small, retry=QUICK) as client:
-        with pytest.raises(InvalidArgumentError, match="only 1 cache revalidations left"):
+        with pytest.raises(InvalidArgumentError, match="only 1 left of today's cache revalidations"):
             await client.fleet.plan_revalidate([one.target for one in plan.operations], path="/")
 
 
@@ -827,7 +827,7 @@ async def test_many_protected_or_nameless_targets_need_a_confirmation(client: La
     for targets, reason in (
         (many, "more than 20"),
         (guarded, "protected"),
-        (nameless, "names of 1 environments are not known"),
+        (nameless, "does not know the names of "),
     ):
         with pytest.raises(InvalidArgumentError, match=reason):
             await client.fleet.run(await client.fleet.plan_redeploy(targets))

@@ -46,7 +46,7 @@ class OrganizationCredentials:
 
 
 class EmulatorControls:
-    """Base of `LaunchEmulator`: everything that needs no socket."""
+    """Base of `LaunchEmulator`: the methods that need no socket."""
 
     def __init__(self, service: Service, first: OrganizationCredentials | None) -> None:
         self.url = ""

@@ -18,7 +18,7 @@ VALIDITY = re.compile(rb"0[\x1e\x20\x22](?:\x17\x0d\d{12}Z|\x18\x0f\d{14}Z)(?:\x
 
 
 async def list_domains(call: Call) -> Answer:
-    """Return one page of the domains of an environment; limit must be from 1 to 100."""
+    """Return one page of the domains of an environment. limit must be from 1 to 100."""
     domains = list(_domains(call).values())
     if not 1 <= call.whole_number("limit", DEFAULT_LIMIT) <= MAX_LIMIT:
         raise errors.invalid_fields([("limit", "launch.LIMIT.INVALID", "limit must be from 1 to 100.")])

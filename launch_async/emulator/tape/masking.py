@@ -96,7 +96,7 @@ def _header(name: str, value: str) -> str:
 
 
 def body(content: bytes, *, description: bool = False) -> dict[str, object]:
-    """Return a body, masked: ``{"json": ...}``, or ``{"text": ...}`` for anything else; nothing for an empty one.
+    """Return a body, masked: ``{"json": ...}``, or ``{"text": ...}`` if it is not JSON, or ``{}`` if it is empty.
 
     Args:
         content: The body.

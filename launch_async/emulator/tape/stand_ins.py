@@ -50,7 +50,10 @@ def uid(text: str) -> str:
 
 
 def commit(text: str) -> str:
-    """Return the stand-in for a commit hash, of the same length. A short hash still begins the long one."""
+    """Return the stand-in for a commit hash, of the same length.
+
+    The stand-in for a short hash is the beginning of the stand-in for the full hash.
+    """
     return (_digest(text[:7])[:7] + "0" * len(text))[: len(text)]
 
 

@@ -7,7 +7,7 @@ from launch_async.emulator.options import EmulatorOptions
 
 
 class LatencyModel:
-    """Draws the one-way delay of a request or an answer, by the options."""
+    """Draws the one-way delay of a request or an answer from the distribution in the options."""
 
     def __init__(self, options: EmulatorOptions) -> None:
         self._options = options

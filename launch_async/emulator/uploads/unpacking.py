@@ -1,4 +1,4 @@
-"""Unpack uploaded archives into one folder, within a size limit. After a failure, no file is left."""
+"""Unpack uploaded archives into one folder, within a size limit. After a failure, the folder is removed."""
 
 import shutil
 import stat

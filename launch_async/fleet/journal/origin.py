@@ -1,4 +1,4 @@
-"""Whether a journal's file is certainly the one that its run wrote last, or may be an older copy.
+"""Check whether a journal's file is certainly the file that its run wrote last, or may be an older copy.
 
 The content of a file cannot show whether its run continued elsewhere, but the file system can. Each run notes which
 file it writes, and sets a time of modification that contains the checksum of the last line. A copy is another file.
@@ -20,7 +20,7 @@ from launch_async._checked_lines import Log
 
 __all__ = ["identity", "is_last_written", "mark_time"]
 
-_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _MARK_UNIT_NS: Final = 10**7
 """The checksum replaces the nanoseconds of a time below this unit. The rest is the real time."""
 _MAX_GAP_NS: Final = 5 * _MARK_UNIT_NS
@@ -30,7 +30,7 @@ _MAX_GAP_NS: Final = 5 * _MARK_UNIT_NS
 def identity(file: FileIO) -> str | None:
     """Return a text that identifies this file since the machine started; None if the system offers none."""
     try:
-        boot = _BOOT.read_text().strip()
+        boot = _BOOT_ID.read_text().strip()
     except OSError:
         return None
     found = os.fstat(file.fileno())

@@ -21,15 +21,15 @@ def reasons_to_confirm(action: Action, targets: Sequence[Target], protected: Seq
     guarded = [one.label for one in targets if is_protected(one.environment_name, protected)]
     nameless = [one.label for one in targets if not one.environment_name]
     return [
-        *([f"it changes more than {_MAX_UNCONFIRMED} environments"] if len(targets) > _MAX_UNCONFIRMED else []),
-        *(
-            [f"it changes protected environments ({', '.join(guarded[:3])}{', ...' if len(guarded) > 3 else ''})"]
-            if guarded
-            else []
-        ),
-        *([f"the names of {len(nameless)} environments are not known"] if nameless and protected else []),
-        *(["it deletes environments"] if isinstance(action, DeleteEnvironments) else []),
+        *([f"the plan changes more than {_MAX_UNCONFIRMED} environments"] if len(targets) > _MAX_UNCONFIRMED else []),
+        *([f"the plan changes protected environments ({_some(guarded)})"] if guarded else []),
+        *([f"the plan does not know the names of {_some(nameless)}"] if nameless and protected else []),
+        *(["the plan deletes environments"] if isinstance(action, DeleteEnvironments) else []),
     ]
+
+
+def _some(labels: Sequence[str]) -> str:
+    return f"{', '.join(labels[:3])}{', ...' if len(labels) > 3 else ''}"
 
 
 def is_protected(name: str, protected: Sequence[str]) -> bool:

@@ -42,6 +42,7 @@ __all__ = ["Plan", "PlanDiff", "key_by_name"]
 _FORMAT: Final = "contentstack-launch/fleet-plan"
 _VERSION: Final = 1
 _SHOWN: Final = 20
+"""Number of operations that the text of a plan lists."""
 
 
 @attrs.frozen(kw_only=True)
@@ -376,10 +377,10 @@ class Plan(Displayable):
 
 def _check_targets(targets: Sequence[Target]) -> None:
     if not targets:
-        raise InvalidArgumentError("targets", "are empty, because the selection matches no environment")
+        raise InvalidArgumentError("targets", "the selection matches no environment, so there is nothing to plan")
     twice = sorted(uid for uid, count in Counter(target.environment_uid for target in targets).items() if count > 1)
     if twice:
-        raise InvalidArgumentError("targets", f"contain {', '.join(twice[:5])} more than once. List each target once")
+        raise InvalidArgumentError("targets", f"{', '.join(twice[:5])} is listed more than once. List each target once")
 
 
 def _figure(rate: float) -> float | None:

@@ -20,6 +20,7 @@ from launch_async.wire.moments import parse_iso
 __all__ = ["Cost", "Selection", "Target", "counted", "matches", "several"]
 
 _SHOWN = 20
+"""Number of targets that the text of a selection lists."""
 
 
 @attrs.frozen(kw_only=True)

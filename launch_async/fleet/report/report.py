@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["FleetReport", "TargetOutcome"]
 
 _SHOWN = 50
+"""Number of targets that the text of a report lists."""
 
 
 @attrs.frozen(kw_only=True)

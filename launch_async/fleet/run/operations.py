@@ -1,4 +1,4 @@
-"""How to carry out one operation exactly once, also after an interrupted run.
+"""Carry out each operation exactly once, also after an interrupted run.
 
 An operation that is `intended` in the journal was interrupted between its request and its outcome. The run checks
 whether a deployment exists before it sends anything. It compares variables again, and repeats a deletion. It cannot
@@ -223,7 +223,7 @@ class Operations:
         return True
 
     async def _adopt_interrupted(self, operation: PlannedOperation, action: Redeploy) -> None:
-        """Adopt the deployment of an interrupted creation, or make sure that it created nothing and never will.
+        """Adopt the deployment of an interrupted creation, or make sure that it has no effect, now or later.
 
         Raises:
             AmbiguousOutcome: The run cannot find this out.

@@ -53,6 +53,7 @@ __all__ = ["FleetRun"]
 
 _LOG: Final = logging.getLogger(__name__)
 _TRIES: Final = 4
+"""Maximum number of attempts of one operation in a run."""
 _FIRST_PAUSE_S: Final = 1.0
 _MAX_PAUSE_S: Final = 30.0
 
@@ -212,7 +213,7 @@ class FleetRun:
             begun = []
 
     def _without_idle(self, fresh: Sequence[PlannedOperation]) -> list[PlannedOperation]:
-        """End operations that have nothing to change by a recent reading, without a request. Return the others."""
+        """End operations whose targets already have the variables, without a request. Return the other operations."""
         action, values = self._plan.action, self._options.variables or {}
         idle = [] if self._control.stopped else [one for one in fresh if one.is_idle(action, values)]
         for operation in idle:
@@ -221,7 +222,7 @@ class FleetRun:
         return [one for one in fresh if not self._state.entry(one).state.is_final]
 
     async def _run_canary(self, fresh: Sequence[PlannedOperation]) -> Sequence[PlannedOperation]:
-        """Run as many targets as the canary has, and return the others. Skipped targets do not count."""
+        """Run the canary, and return the remaining operations. Skipped targets do not count for the canary."""
         missing, failed = self._options.canary, self._state.failed
         while missing > 0 and fresh and not self._control.stopped:
             tried, fresh = fresh[:missing], fresh[missing:]

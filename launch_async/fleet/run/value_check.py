@@ -14,8 +14,8 @@ from typing import Final
 
 __all__ = ["hash_of", "is_hash_of"]
 
-_COST: Final = 2**14
-_BYTES: Final = 4
+_SCRYPT_COST: Final = 2**14
+_HASH_BYTES: Final = 4
 
 
 def hash_of(values: Mapping[str, str]) -> dict[str, str]:
@@ -31,4 +31,4 @@ def is_hash_of(values: Mapping[str, str], mark: Mapping[str, str]) -> bool:
 
 def _mark(values: Mapping[str, str], salt: bytes) -> str:
     text = json.dumps(sorted(values.items())).encode()
-    return hashlib.scrypt(text, salt=salt, n=_COST, r=8, p=1, dklen=_BYTES).hex()
+    return hashlib.scrypt(text, salt=salt, n=_SCRYPT_COST, r=8, p=1, dklen=_HASH_BYTES).hex()
