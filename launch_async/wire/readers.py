@@ -50,6 +50,7 @@ def reader_of(kind: type[Any]) -> Callable[[object], Any]:
         "default_of": _default_of, "known": frozenset(keys.values()), "MappingProxyType": MappingProxyType,
     }  # fmt: skip
     values: list[str] = []
+    nulls: list[str] = []
     for field in fields:
         name = field.name
         names[f"default_{name}"] = field.default
@@ -57,6 +58,9 @@ def reader_of(kind: type[Any]) -> Callable[[object], Any]:
             names[f"type_{name}"], names[f"make_{name}"] = _, make = _shape(field.type)
             made = f"_{name}" if make is None else f"make_{name}(_{name})"
             default = f"default_of(_{name}, {name!r}, default_{name}, nulls)"
+            if field.default is None:
+                nulls.append(f" if _{name} is None: nulls.append({name!r})")
+                default = f"None if _{name} is None else {default}"
             values.append(f"{name!r}: {made} if _{name}.__class__ is type_{name} else {default}")
         else:
             values.append(f"{name!r}: default_{name}")
@@ -68,6 +72,7 @@ def reader_of(kind: type[Any]) -> Callable[[object], Any]:
         f" try: {'; '.join(assigned)}; may_have_others = len(document) > {len(keys)}",
         f" except KeyError: {'; '.join(assigned_if_there)}; may_have_others = True",
         " nulls = []",
+        *nulls,
         f" values = {{{', '.join(values)}}}",
         " if nulls: values['nulls'] = frozenset(nulls)",
         " if may_have_others and not known.issuperset(document):",
