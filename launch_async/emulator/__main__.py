@@ -126,7 +126,7 @@ def _add(parser: argparse.ArgumentParser, name: str, default: object, descriptio
     kind = kinds[0]
     shown = "none" if default is None else default
     if kind is bool and default:
-        parser.add_argument(f"--no-{flag}", dest=name, action="store_false", help=f"Turn this off: {text}")
+        parser.add_argument(f"--no-{flag}", dest=name, action="store_false", help=f"Do not {text[0].lower()}{text[1:]}")
     elif kind is bool:
         parser.add_argument(f"--{flag}", action="store_true", help=text)
     elif get_origin(kind) is tuple:

@@ -102,28 +102,28 @@ class EmulatorOptions:
             (question 8).
         rate_headers: Send ``X-RateLimit-*``, and ``Retry-After`` with a 429 (question 8).
         split_rate: Count reads and writes separately (question 8).
-        count_refused: Let refused requests spend the rate limit, too (question 8).
-        count_deletes: Let DELETE spend the rate limit, as every other method does (question 8).
+        count_refused: Count refused requests against the rate limit, too (question 8).
+        count_deletes: Count DELETE requests against the rate limit (question 8).
         refusal_body: Body of a 429: a coded error, the page of a gateway, or nothing (question 8).
         latency: Median one-way delay in seconds, or a function that returns a delay. Each request takes the delay
             twice.
         latency_sigma: Spread of the delays, log-normal: 0.2 is a good network, 0.9 a bad one.
         build_seconds: Length of a build without a script, in seconds.
-        queue_seconds: Seconds that a deployment spends QUEUED even if no other one is running.
+        queue_seconds: Seconds for which a deployment is QUEUED, even if no other deployment is running.
         create_delay: Seconds after which the first environment of a new project is shown. Its deployment is shown
             after twice that time.
         token_seconds: Lifetime of bearer tokens in seconds.
         upload_seconds: Lifetime of signed URLs in seconds.
         unpacked_limit: Bytes that an archive may unpack to.
-        site_cold_seconds: Seconds after a deployment has gone live during which its site answers 503.
-        site_stale_seconds: Seconds after a deployment has gone live during which its site still shows the previous one.
+        site_cold_seconds: Seconds for which a site answers 503 after a deployment has gone live.
+        site_stale_seconds: Seconds for which a site still shows the previous deployment after a new one has gone live.
         site_listeners: Environments that get a separate port. Further environments get a path on the main port.
         revalidation_quota: Revalidations per organization and day.
         project_limit: Projects that an organization may have; None for no limit (question 30).
         environment_limit: Environments that a project may have; None for no limit (question 30).
         create_status: Status of environment and deployment creation: 200, 201 or 202 (question 1).
         revalidate_status: Status of revalidations: 200, 201 or 204 (question 1).
-        revalidate_body: Answer revalidations with ``{}`` instead of an empty body (question 2).
+        revalidate_body: Send ``{}`` as the body of answers to revalidations (question 2).
         download_key: Name of the URL in the answer of the download operation (question 3).
         server_logs_key: Name of the list in the answer of the server logs. ``bare`` sends the list alone (question 4).
         server_logs_window_status: Status for server logs without both ends of a window: 400 or 500 (question 5).
@@ -131,7 +131,8 @@ class EmulatorOptions:
         log_bound: Whether ``timestamp`` excludes or includes the line at that instant (question 6).
         upload_expiry: Form of ``expiresIn``: seconds, or an epoch in milliseconds (question 7).
         oauth_path: Path that issues tokens, while the other two answer 404. ``any`` accepts all three (question 9).
-        scope_parameter: Name of the scopes in token requests. ``either`` accepts both names (question 10).
+        scope_parameter: Name of the parameter for scopes in token requests. ``either`` accepts both names
+            (question 10).
         machine_refresh_token: Issue refresh tokens to M2M apps, too (question 11).
         check_bearer_organization: Refuse a bearer token if ``organization_uid`` names another organization
             (question 12).
@@ -142,7 +143,7 @@ class EmulatorOptions:
             (question 15).
         environment_update: Method that changes an environment (question 16).
         wrong_method_status: Status for a method that a path does not have: 405 or 404 (question 16).
-        variables_update: Replace the old variables by those of an update, or merge both by key (question 17).
+        variables_update: Replace the old variables with those of an update, or merge both by key (question 17).
         required_settings: Further fields that a new environment must have, under their wire names (question 18).
         commit_form: Accepted commit hashes: ``short`` for seven hex digits or more, ``full`` for all forty
             (question 19).
@@ -175,10 +176,10 @@ class EmulatorOptions:
         live_log_event: Type of the events that carry log lines; empty sends no type (question 31).
         live_log_entries: Send each line as an object, or all lines that are due as a list (question 31).
         live_log_heartbeat: Send heartbeats as comments or as events (question 31).
-        live_log_heartbeat_seconds: Seconds between heartbeats; the first one comes immediately (question 31).
+        live_log_heartbeat_seconds: Seconds between heartbeats. The first one is sent immediately (question 31).
         live_log_cap: Seconds after which a session ends (question 31).
         live_log_resume: Number the lines, and continue after ``Last-Event-ID`` (question 31).
-        live_log_delay: Seconds by which lines reach the live log late (question 31).
+        live_log_delay: Seconds after which a line reaches the live log (question 31).
         second_factor_status: Status that asks for the second factor at login: 400, 401 or 422.
         wrong_region: Refuse every credential as one of another region, in JSON (error 105) or in XML.
         git_connected: Give the organizations a usable Git connection.
