@@ -20,8 +20,6 @@ def parse_iso(text: str) -> datetime:
         ValueError: The text is not an ISO 8601 time.
     """
     moment = datetime.fromisoformat(text)
-    if moment.tzinfo is UTC:
-        return moment
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     return moment if 1 < moment.year < 9999 else _in_utc(moment)

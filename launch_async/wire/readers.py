@@ -1,15 +1,14 @@
 """The fast path for reading models: one generated function for each model, like the functions of attrs and cattrs.
 
 If a generated function refuses a document, the converter reads the document or reports its problems. The functions
-exist for speed (decision 0014): for a page of 100 projects, the SDK reaches 57 % of the speed of a program with aiohttp
-and `json.loads`. With cattrs alone, the SDK would reach 33 %.
+exist for speed (decision 0014): cattrs alone would take three times as long to read a page of 100 projects.
 """
 
 from __future__ import annotations
 
 import typing
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from types import MappingProxyType, NoneType
 from typing import Any, Final, cast
@@ -48,6 +47,7 @@ def reader_of(kind: type[Any]) -> Callable[[object], Any]:
     names: dict[str, object] = {
         "kind": kind, "new": object.__new__, "put": object.__setattr__, "FastPathMiss": FastPathMiss, "ABSENT": _ABSENT,
         "default_of": _default_of, "known": frozenset(keys.values()), "MappingProxyType": MappingProxyType,
+        "fromisoformat": datetime.fromisoformat, "UTC": UTC,
     }  # fmt: skip
     values: list[str] = []
     nulls: list[str] = []
@@ -57,11 +57,15 @@ def reader_of(kind: type[Any]) -> Callable[[object], Any]:
         if name in keys:
             names[f"type_{name}"], names[f"make_{name}"] = _, make = _shape(field.type)
             made = f"_{name}" if make is None else f"make_{name}(_{name})"
+            usual = f"_{name}.__class__ is type_{name}"
+            if make is parse_iso:
+                # The service sends times in UTC. The converter reads other times.
+                made, usual = "moment", f"{usual} and (moment := fromisoformat(_{name})).tzinfo is UTC"
             default = f"default_of(_{name}, {name!r}, default_{name}, nulls)"
             if field.default is None:
                 nulls.append(f" if _{name} is None: nulls.append({name!r})")
                 default = f"None if _{name} is None else {default}"
-            values.append(f"{name!r}: {made} if _{name}.__class__ is type_{name} else {default}")
+            values.append(f"{name!r}: {made} if {usual} else {default}")
         else:
             values.append(f"{name!r}: default_{name}")
     assigned = [f"_{name} = document[{key!r}]" for name, key in keys.items()]
