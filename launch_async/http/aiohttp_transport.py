@@ -488,7 +488,7 @@ async def _check_all_sent(
 
 
 def _form_of(body: object, payload: FilePayload) -> aiohttp.FormData | None:
-    """Return the form of an upload, with the file as its last part (FACTS §5); None if the body is the file itself."""
+    """Return the form of an upload, with the file as its last part; None if the body is the file itself."""
     import aiohttp
 
     from launch_async.http.bodies.file_body import FileBody

@@ -187,7 +187,7 @@ class CallState:
             self._in_flight &= not self._is_connecting
             raise
         except Exception:
-            # Nobody says what a transport means by an error that is not ours; that of a middleware says nothing.
+            # After an unknown error of a transport, the service may have acted. With middleware, `noting` records this.
             self.maybe_done |= not self.layered
             raise
         self._in_flight = False

@@ -75,7 +75,7 @@ class Credentials(Protocol):
 def check_organization(
     credentials: Credentials | None, organization_uid: str | None, *, operation: str | None = None
 ) -> None:
-    """Check that an organization UID is set if the credentials need it (FACTS §3).
+    """Check that an organization UID is set if the credentials need it.
 
     Raises:
         ConfigurationError: The organization UID is missing.

@@ -40,7 +40,7 @@ class Operation(NamedTuple):
         name: Operation id.
         method: HTTP method.
         path: Template, with UIDs as `{project_uid}`.
-        scopes: OAuth scopes, of which one is enough (FACTS §3); empty if they are not known.
+        scopes: OAuth scopes, of which one is enough; empty if they are not known.
         authenticated: Whether the operation needs credentials.
         budgeted: Whether the operation counts against the organization's rate limit.
         once: Whether the SDK does not send the request again after a lost answer, although its method is idempotent.
@@ -67,12 +67,12 @@ class Operation(NamedTuple):
 
 
 def is_uid(text: object) -> bool:
-    """Return whether a value is a well-formed UID of 24 lower-case hex digits (FACTS §4)."""
+    """Return whether a value is a well-formed UID of 24 lower-case hex digits."""
     return isinstance(text, str) and _UID.fullmatch(text) is not None
 
 
 def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:
-    """Check that a UID has 24 lower-case hex digits (FACTS §4), and return it.
+    """Check that a UID has 24 lower-case hex digits, and return it.
 
     Raises:
         InvalidArgumentError: The UID is malformed.
@@ -115,7 +115,7 @@ def is_encodable(text: str) -> bool:
 
 
 def check_page(limit: int | None, skip: int) -> None:
-    """Check the bounds of a page. `limit=0` would request all items in one answer (FACTS §4).
+    """Check the bounds of a page. `limit=0` would request all items in one answer.
 
     Raises:
         InvalidArgumentError: `limit` is outside 1 to 100, `skip` is negative, or one of them is not a whole number.

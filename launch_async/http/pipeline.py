@@ -106,7 +106,7 @@ class Pipeline:
     Args:
         base_url: Scheme, host and path prefix, without a slash at the end.
         credentials: The credentials; None allows only operations that need no credentials.
-        organization_uid: UID of the organization. Requests contain it if it is known (FACTS §11 row 12).
+        organization_uid: UID of the organization. Requests contain it if it is known.
         limiter_for: Returns the rate limiter of an organization, or of credentials whose organization is not known.
         retry: The retry policy.
         transport: Performs one exchange.
@@ -228,7 +228,7 @@ class Pipeline:
         self._closed = True
 
     async def send_file(self, request: Request) -> Response:
-        """Send a file to storage, without credentials, rate limit and retries (FACTS §3, §5)."""
+        """Send a file to storage, without credentials, rate limit and retries."""
         self._check_open()
         clock = asyncio.get_running_loop().time
         sent_at = clock()
@@ -492,7 +492,7 @@ class Pipeline:
             )
 
     async def _renewed(self, credentials: Credentials, sent: Mapping[str, str]) -> bool:
-        """Refresh refused credentials once for all waiting calls (FACTS §9); return whether there is a new token."""
+        """Refresh refused credentials once for all waiting calls; return whether there is a new token."""
         if any(sent.get(name) != value for name, value in (await credentials.headers()).items()):
             # Another call has renewed the credentials during this request.
             return True

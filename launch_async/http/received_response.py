@@ -1,4 +1,4 @@
-"""What `record_responses` records of a response."""
+"""The parts that `record_responses` records of a response."""
 
 from __future__ import annotations
 
