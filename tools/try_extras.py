@@ -101,6 +101,9 @@ def _notebook(emulator: LaunchEmulator) -> None:
 
 
 def _speed(emulator: LaunchEmulator) -> None:
+    # Only a large response is parsed with orjson.
+    for number in range(50):
+        emulator.add_project(f"site-{number}")
     with _client(emulator) as launch:
         launch.projects.list().to_list()
     if "orjson" not in sys.modules:
