@@ -453,8 +453,9 @@ async def test_a_deployment_that_is_replaced_before_the_last_poll_is_returned(st
     async with start(build_seconds=60) as (emulator, client):
         site = await client.create_site("night-sky", folder, wait=False)
         emulator.advance(60)
+        emulator.ledger.clear()
         deploying = asyncio.create_task(client.deploy(site.project.uid, site.environment.uid, folder))
-        await until(lambda: emulator.ledger.count("createDeployment"))
+        await until(lambda: emulator.ledger.created)
         emulator.advance(60)
         emulator.add_deployment(site.environment.uid, seconds=0)
         let_pass(20)
