@@ -291,7 +291,6 @@ print(json.dumps([sorted(loaded), sorted(classes)]))
 HEAVY = {
     "aiolimiter",
     "cattrs",
-    "encodings.ascii",
     "html",
     "launch_async.fleet.fleet",
     "launch_async.hooks",
