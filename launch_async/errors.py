@@ -16,7 +16,7 @@ Catch `LaunchError` for every error, a base class for a group of errors, or one 
     │   ├── AttemptTimeout                 one attempt took too long (also TimeoutError)
     │   ├── ResponseTooLarge               the response is longer than `response_limit`
     │   ├── MalformedResponse              the response is not valid HTTP
-    │   └── RedirectRefused                the server answered with a redirect
+    │   └── RedirectRefused                the server redirected the request to another address
     ├── DecodeError                        the body of a success has an unexpected structure
     ├── APIError                           the service answered with an error status
     │   ├── BadRequestError                400; `field_errors` names the fields
@@ -33,14 +33,14 @@ Catch `LaunchError` for every error, a base class for a group of errors, or one 
     │   ├── QuotaExceededError             the daily quota of cache revalidations is used up
     │   └── ServerError                    5xx
     │       ├── InternalServerError        500
-    │       │   └── ServerLogsUnavailable  500 for server logs, as for static sites
+    │       │   └── ServerLogsUnavailable  500 for server logs, for example of a static site
     │       ├── BadGatewayError            502
     │       ├── ServiceUnavailableError    503
     │       └── GatewayTimeoutError        504
-    ├── AmbiguousName                      the name fits several projects or environments
+    ├── AmbiguousName                      the name matches several projects or environments
     ├── AuthorizationError                 the authorization in the browser failed
     ├── StorageError                       the signed storage URL refused an upload or a download
-    ├── AmbiguousOutcome                   nobody knows whether an operation happened
+    ├── AmbiguousOutcome                   the SDK cannot find out whether an operation happened
     ├── DeploymentFailed                   a deployment ended without success; see `report`
     ├── DeploymentsFailed                  some of several deployments ended without success
     ├── DeploymentUnhealthy                a deployment went live, and its site failed a check
@@ -152,7 +152,7 @@ class LaunchError(Exception):
         field_errors: Problems that the service reports for single fields; empty if the response has none.
         request_id: Request id of the service, or the request id of the client if the service sent none. None if the
             client sent no request.
-        attempts: Number of times that the client sent the request or tried to send the request.
+        attempts: Number of times that the client sent the request or tried to send it.
         retryable: Whether the same call may succeed later without a change.
         retry_after: Seconds to wait before the next call; None if the response did not say.
         ambiguous: Whether the operation may have happened although the SDK raised this error.
@@ -350,7 +350,7 @@ class MalformedResponse(TransportError):
 
 
 class RedirectRefused(TransportError):
-    """The server answered with a redirect. The client follows none, so that no other host gets the credentials."""
+    """The server redirected the request. The client follows no redirects, so no other host gets the credentials."""
 
     _retryable_default = False
 
@@ -418,7 +418,7 @@ class NotFoundError(APIError):
 
 
 class NameNotFound(NotFoundError):
-    """No project or environment has the name, or fits the glob. `status` is None, because the service sent no error.
+    """No project or environment matches the name or glob. `status` is None, because the service sent no error.
 
     Attributes:
         candidates: Similar names, by UID.
@@ -432,10 +432,10 @@ class NameNotFound(NotFoundError):
 
 
 class AmbiguousName(LaunchError):
-    """The name or glob fits several projects or environments, and the call needs exactly one.
+    """The name or glob matches several projects or environments, but the call needs exactly one.
 
     Attributes:
-        candidates: The names that fit, by UID.
+        candidates: The matching names, by UID.
     """
 
     def __init__(
@@ -668,8 +668,7 @@ class JournalError(LaunchError):
 class JournalInUse(JournalError):
     """Another run uses the fleet journal, perhaps in another process. Wait until it has ended, or end it.
 
-    The error also occurs if a workflow engine believes that a slow worker is dead, and starts its part of a rollout
-    again.
+    The error also occurs if a workflow engine considers a slow worker dead, and starts its part of a rollout again.
     """
 
     _retryable_default = True

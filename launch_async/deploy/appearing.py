@@ -20,12 +20,12 @@ _LONGEST_ABSENCE: Final = 300.0
 
 
 async def appeared(
-    look: Callable[[], Awaitable[A | None]], what: str, created: str, again: str, deadline: Deadline
+    find: Callable[[], Awaitable[A | None]], what: str, created: str, again: str, deadline: Deadline
 ) -> A:
     """Repeat a look-up with growing pauses until it finds the object.
 
     Args:
-        look: Returns the object, or None if the service does not list it yet.
+        find: Returns the object, or None if the service does not list it yet.
         what: Name of the object for error messages.
         created: Name of the created parent for error messages.
         again: How the user can look for the object later.
@@ -34,12 +34,12 @@ async def appeared(
     Raises:
         WaitTimeout: The object did not appear. The parent remains, and the object may still appear.
     """
-    patience, failures = min(deadline.remaining, _LONGEST_ABSENCE), FailureStreak()
+    limit, failures = min(deadline.remaining, _LONGEST_ABSENCE), FailureStreak()
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(limit):
             for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
                 try:
-                    if (found := await look()) is not None:
+                    if (found := await find()) is not None:
                         return found
                     failures.clear()
                 except NotFoundError:
@@ -52,12 +52,12 @@ async def appeared(
                 await asyncio.sleep(pause)
     except LaunchError as error:
         error.ambiguous = True
-        error.add_note(f"{created[:1].upper()}{created[1:]} was created; do not create it again")
+        error.add_note(f"{created[:1].upper()}{created[1:]} was created. Do not create it again")
         raise
     except TimeoutError:
         pass
     why = f"The last request failed: {failures.last}. " if failures.last is not None else ""
     raise WaitTimeout(
-        f"{created[:1].upper()}{created[1:]} was created, but {what} did not appear within {patience:.0f} s. {why}"
+        f"{created[:1].upper()}{created[1:]} was created, but {what} did not appear within {limit:.0f} s. {why}"
         f"It may still appear: {again}"
     ) from failures.last

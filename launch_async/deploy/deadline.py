@@ -1,4 +1,4 @@
-"""One deadline for all steps of a workflow. Its error names the step that was running."""
+"""One deadline for all steps of a workflow. Its error names the current step."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class Deadline:
 
     Attributes:
         timeout: Seconds for all steps.
-        at: End of the time, by the event loop's clock.
+        at: The deadline, by the event loop's clock.
         step: Name of the current step.
         creates: Whether the current step creates something.
-        on_step: Called with the name of each step as it begins.
+        on_step: Called with the name of each step when the step begins.
     """
 
     timeout: float
     at: float
-    step: str = "beginning"
+    step: str = "preparing the deployment"
     creates: bool = False
     on_step: Callable[[str], object] | None = None
 
     @classmethod
     def after(cls, timeout: float, *, on_step: Callable[[str], object] | None = None) -> Deadline:
-        """Return a deadline that many seconds from now.
+        """Return the deadline that is `timeout` seconds from now.
 
         Raises:
             InvalidArgumentError: `timeout` is not a positive number.
@@ -50,13 +50,13 @@ class Deadline:
         return max(0.0, self.at - asyncio.get_running_loop().time())
 
     def begin(self, step: str, *, creates: bool = False) -> None:
-        """Set the current step, in words that follow "while"."""
+        """Set the current step, such as `packing the files`."""
         self.step, self.creates = step, creates
         if self.on_step is not None:
             self.on_step(step)
 
     @contextlib.asynccontextmanager
-    async def held(self, operation: str) -> AsyncGenerator[None]:
+    async def enforced(self, operation: str) -> AsyncGenerator[None]:
         """Cancel the body at the deadline.
 
         Raises:
@@ -69,7 +69,7 @@ class Deadline:
             raise
         except TimeoutError:
             raise DeadlineExceeded(
-                f"{operation} did not end within its timeout of {self.timeout:g} s. It was {self.step}",
+                f"{operation} did not end within its timeout of {self.timeout:g} s. The current step was: {self.step}",
                 operation=operation,
                 ambiguous=self.creates,
             ) from None

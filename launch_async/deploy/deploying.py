@@ -24,7 +24,7 @@ from launch_async.deploy.release.copying import Place
 from launch_async.deploy.release.releasing import Releasing
 from launch_async.deploy.site import Site
 from launch_async.deploy.sources import Commit, Files, LatestCommit, PreviousUpload, Source, ready_archive
-from launch_async.deploy.unchanged import DeployedFiles, serves_unchanged
+from launch_async.deploy.unchanged import DeployedFiles, is_unchanged
 from launch_async.deploy.uploading import upload
 from launch_async.errors import InvalidArgumentError, NotFoundError
 from launch_async.http.operation import check_text, check_uid
@@ -124,17 +124,19 @@ class Deploying:
         checks = checks_of(verify)
         check_on_failure(on_failure, checks)
         if checks and not wait:
-            raise InvalidArgumentError("verify", "checks need a live site: leave out wait=False")
+            raise InvalidArgumentError(
+                "verify", "needs a live site, but wait=False returns before the site is live. Leave out wait=False"
+            )
         deadline = Deadline.after(timeout, on_step=observers.on_step)
         memory = await _memory(source, skip_unchanged)
         about = {"commit_hash": source.commit_hash if isinstance(source, Commit) else None}
         async with contextlib.AsyncExitStack() as packed:
-            async with deadline.held("deploy"):
+            async with deadline.enforced("deploy"):
                 if not isinstance(source, Commit | LatestCommit | PreviousUpload):
                     deadline.begin("packing the files")
                 ready = await packed.enter_async_context(_ready(source, secrets))
             async with self._releasing.begun(place, checks, on_failure, deadline, journal, about, observers) as release:
-                async with deadline.held("deploy"):
+                async with deadline.enforced("deploy"):
                     with release.creating("sends") as log:
                         created, is_new = await self._create(place, ready, deadline, observers, memory, log, waits=wait)
                 release.note(deployment=created.uid)
@@ -160,7 +162,7 @@ class Deploying:
     ) -> Site:
         """Implement `LaunchClient.create_site`."""
         deadline = Deadline.after(timeout, on_step=observers.on_step)
-        async with deadline.held("create_site"):
+        async with deadline.enforced("create_site"):
             deadline.begin("packing the files")
             async with ready_archive(files, secrets=secrets) as archive:
                 deadline.begin("uploading")
@@ -208,8 +210,8 @@ class Deploying:
             return await self._deployment(*uids, deadline, log, waits=waits, commit_hash=commit_hash), True
         if memory is not None:
             deadline.begin("checking for changed files")
-            if (standing := await self._standing(*uids, source, memory)) is not None:
-                return standing, False
+            if (current := await self._unchanged(*uids, source, memory)) is not None:
+                return current, False
         deadline.begin("uploading")
         upload_uid = await upload(
             self._uploads,
@@ -261,10 +263,10 @@ class Deploying:
         )
         return await creation.once()
 
-    async def _standing(
+    async def _unchanged(
         self, project_uid: str, environment_uid: str, archive: Archive, memory: DeployedFiles
     ) -> Deployment | None:
-        """Return the deployment that already serves the same files, if there is one."""
+        """Return the current deployment if its files are the same; None otherwise."""
         await asyncio.to_thread(memory.check_not_sent, archive)
         ref = await asyncio.to_thread(memory.of, project_uid, environment_uid, archive.content_hash)
         if ref is None:
@@ -273,10 +275,10 @@ class Deploying:
             deployment = await self._deployments.get(project_uid, environment_uid, ref.deployment_uid)
         except NotFoundError:
             return None
-        if not serves_unchanged(deployment, await self._environments.get(project_uid, environment_uid)):
+        if not is_unchanged(deployment, await self._environments.get(project_uid, environment_uid)):
             return None
         _LOG.info(
-            "The files have not changed since deployment %s, which is %s: nothing is deployed",
+            "The SDK deploys nothing, because the files have not changed since deployment %s, which is %s",
             deployment.uid,
             deployment.status,
             extra={"deployment_uid": deployment.uid, "environment_uid": environment_uid},
@@ -293,27 +295,27 @@ class Deploying:
     async def _first_environment(self, project: Project, name: str, deadline: Deadline) -> Environment:
         """Return the first and only environment of a new project."""
 
-        async def look() -> Environment | None:
+        async def find() -> Environment | None:
             found = (await self._environments.list(project.uid).page()).items
             return next((one for one in found if one.name == name), found[0] if found else None)
 
-        return await self._of_new_project(look, f"environment {name!r}", project, deadline)
+        return await self._of_new_project(find, f"environment {name!r}", project, deadline)
 
     async def _first_deployment(self, project: Project, environment: Environment, deadline: Deadline) -> Deployment:
-        async def look() -> Deployment | None:
+        async def find() -> Deployment | None:
             found = (await self._deployments.list(project.uid, environment.uid).page()).items
             return min(found, key=lambda one: one.deployment_number or 0, default=None)
 
         what = f"the first deployment of environment {environment.uid}"
-        return await self._of_new_project(look, what, project, deadline)
+        return await self._of_new_project(find, what, project, deadline)
 
     async def _of_new_project(
-        self, look: Callable[[], Awaitable[A | None]], what: str, project: Project, deadline: Deadline
+        self, find: Callable[[], Awaitable[A | None]], what: str, project: Project, deadline: Deadline
     ) -> A:
-        """Return an object that a new project lists late."""
+        """Wait for an object of a new project, and return the object."""
         created = f"project {project.name!r} ({project.uid})"
         again = f"check launch.environments.list({project.uid!r}), and do not create the project again"
-        return await appeared(look, what, created, again, deadline)
+        return await appeared(find, what, created, again, deadline)
 
 
 @contextlib.asynccontextmanager
@@ -333,6 +335,6 @@ async def _memory(source: Source, skip_unchanged: str | os.PathLike[str] | None)
         return None
     if isinstance(source, Commit | LatestCommit | PreviousUpload):
         raise InvalidArgumentError(
-            "skip_unchanged", "compares files, and cannot compare a commit or an earlier upload: leave it out"
+            "skip_unchanged", "compares files, and cannot compare a commit or an earlier upload. Leave it out"
         )
     return await asyncio.to_thread(DeployedFiles.at, skip_unchanged)

@@ -81,7 +81,7 @@ async def ready_archive(files: Files, *, secrets: SecretFiles) -> AsyncGenerator
         made = spooled_archive(files, secrets=secrets)
     else:
         raise InvalidArgumentError(
-            "source", f"cannot be a {type(files).__name__}: pass a folder, a .zip or the bytes of a ZIP"
+            "source", f"must be a folder, a .zip or the bytes of a ZIP, not an object of type {type(files).__name__}"
         )
     with await made as archive:
         yield archive

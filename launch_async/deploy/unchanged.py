@@ -19,7 +19,7 @@ from launch_async.errors import InvalidArgumentError
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.environment import Environment
 
-__all__ = ["DeployedFiles", "serves_unchanged"]
+__all__ = ["DeployedFiles", "is_unchanged"]
 
 _ARGUMENT: Final = "skip_unchanged"
 _VERSION: Final = 1
@@ -49,8 +49,8 @@ class DeployedFiles:
         if any(entry.path == name for entry in archive.listing.entries):
             raise InvalidArgumentError(
                 _ARGUMENT,
-                f"cannot be {self.path}: the file is part of the deployment and changes each time. Add it to "
-                ".launchignore",
+                f"cannot be {self.path}, because this file is one of the files to deploy, and each deployment changes "
+                "it. Add the file to .launchignore",
             )
 
     def of(self, project_uid: str, environment_uid: str, content_hash: str) -> DeploymentRef | None:
@@ -96,16 +96,17 @@ class DeployedFiles:
         except (ValueError, TypeError, KeyError, AttributeError):
             raise InvalidArgumentError(
                 _ARGUMENT,
-                f"cannot be {self.path}: deploy() did not write this file. Pass another path, or delete the file",
+                f"cannot be {self.path}, because deploy() did not write this file. Pass another path, or delete the "
+                "file",
             ) from None
 
 
-def serves_unchanged(deployment: Deployment, environment: Environment) -> bool:
+def is_unchanged(deployment: Deployment, environment: Environment) -> bool:
     """Return whether a deployment is live or in progress, and its environment has not changed since its creation.
 
     Variables and settings take effect with the next deployment, so a change needs a new one. Without both
-    times the answer is no.
+    times, the result is False.
     """
     created, changed = deployment.created_at, environment.updated_at
-    stands = deployment.status.is_serving or deployment.status.is_in_flight
-    return stands and created is not None and changed is not None and changed < created
+    is_current = deployment.status.is_serving or deployment.status.is_in_flight
+    return is_current and created is not None and changed is not None and changed < created

@@ -53,10 +53,10 @@ async def upload(
             error.attempts = attempt
             if not error.retryable or attempt == _TRIES:
                 raise
-            pause = max(_PAUSE * 2 ** (attempt - 1) * random.random(), error.retry_after or 0.0)  # noqa: S311 - it spreads delays
+            pause = max(_PAUSE * 2 ** (attempt - 1) * random.random(), error.retry_after or 0.0)  # noqa: S311 - jitter, not a secret
             if pause >= remaining():
                 raise
-            _LOG.warning("Upload attempt %d of %d failed: %s", attempt, _TRIES, error.message)
+            _LOG.warning("Upload attempt %d of %d failed; the SDK tries again: %s", attempt, _TRIES, error.message)
             refused = error.status is not None and error.status < 500
         await asyncio.sleep(pause)
         if refused or nearly_over(signed):

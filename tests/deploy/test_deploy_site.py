@@ -268,7 +268,7 @@ async def test_secrets_of_a_folder_are_sent_on_request(launch, folder, fetch):
 async def test_a_source_of_the_wrong_type_is_refused(launch, source):
     emulator, client = launch
 
-    with pytest.raises(InvalidArgumentError, match="source: cannot be a"):
+    with pytest.raises(InvalidArgumentError, match="source: must be a folder"):
         await client.deploy("0" * 24, "1" * 24, source)
 
     assert emulator.ledger.requests == []
@@ -364,7 +364,7 @@ async def test_a_lasting_error_after_the_creation_names_the_project(launch, fold
     (project,) = await client.projects.list().to_list()
     assert failure.value.status == 403
     assert failure.value.ambiguous
-    assert failure.value.__notes__ == [f"Project 'night-sky' ({project.uid}) was created; do not create it again"]
+    assert failure.value.__notes__ == [f"Project 'night-sky' ({project.uid}) was created. Do not create it again"]
 
 
 async def test_a_lost_answer_does_not_create_a_second_project(launch, folder):
@@ -404,7 +404,7 @@ async def test_the_error_of_the_deadline_names_the_step(launch, folder, spool, o
     deploying = asyncio.create_task(client.deploy(site.project.uid, site.environment.uid, folder, timeout=20))
     await until(lambda: emulator.ledger.count(operation) > before)
     let_pass(20)
-    with pytest.raises(DeadlineExceeded, match=f"timeout of 20 s. It was {step}") as failure:
+    with pytest.raises(DeadlineExceeded, match=f"timeout of 20 s. The current step was: {step}") as failure:
         await deploying
 
     assert failure.value.ambiguous is ambiguous

@@ -161,7 +161,7 @@ async def test_a_stalled_stream_ends_with_the_deadline(launch, awaited, spool):
             return asyncio.Event().wait() if awaited else released.wait() and b""
 
     try:
-        with pytest.raises(TimeoutError, match="It was packing the files"):
+        with pytest.raises(TimeoutError, match="The current step was: packing the files"):
             await client.deploy(*UNKNOWN_UIDS, Stalled(), timeout=0.2)
     finally:
         released.set()

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from launch_async import ArchiveError, Deployment, Environment, InvalidArgumentError, LatestCommit, PreviousUpload
-from launch_async.deploy.unchanged import serves_unchanged
+from launch_async.deploy.unchanged import is_unchanged
 from launch_async.wire.documents import structure
 
 
@@ -136,7 +136,7 @@ async def test_a_file_inside_the_deployed_folder_is_refused_unless_ignored(launc
     uids, memory = uids_of(emulator), folder / "deployed.json"
     await client.deploy(*uids, folder, skip_unchanged=memory)
 
-    with pytest.raises(InvalidArgumentError, match=r"Add it to \.launchignore"):
+    with pytest.raises(InvalidArgumentError, match=r"Add the file to \.launchignore"):
         await client.deploy(*uids, folder, skip_unchanged=memory)
 
     (folder / ".launchignore").write_text("deployed.json\n", "utf-8")
@@ -189,7 +189,7 @@ async def test_skip_unchanged_refuses_secrets(launch, folder, memory):
 
 
 @pytest.mark.parametrize(
-    ("status", "created", "changed", "is_unchanged"),
+    ("status", "created", "changed", "expected"),
     [
         ("LIVE", 20, 10, True),
         ("QUEUED", 20, 10, True),
@@ -203,11 +203,11 @@ async def test_skip_unchanged_refuses_secrets(launch, folder, memory):
         ("LIVE", 20, None, False),
     ],
 )
-def test_only_a_live_or_running_deployment_newer_than_the_settings_is_unchanged(status, created, changed, is_unchanged):
+def test_only_a_live_or_running_deployment_newer_than_the_settings_is_unchanged(status, created, changed, expected):
     def moment(second: int | None) -> str | None:
         return None if second is None else f"2026-05-04T09:00:{second}.000Z"
 
     deployment = structure({"uid": "a" * 24, "status": status, "createdAt": moment(created)}, Deployment)
     environment = structure({"uid": "b" * 24, "name": "production", "updatedAt": moment(changed)}, Environment)
 
-    assert serves_unchanged(deployment, environment) is is_unchanged
+    assert is_unchanged(deployment, environment) is expected

@@ -159,7 +159,7 @@ async def test_a_sweep_raises_a_failure_after_the_other_deletions(launch, shop, 
     with caplog.at_level(logging.WARNING), pytest.raises(APIError) as failure:
         await client.previews.sweep()
 
-    assert failure.value.__notes__ == ["1 of 3 previews could not be deleted; call launch.previews.sweep() again"]
+    assert failure.value.__notes__ == ["1 of 3 previews could not be deleted. Call launch.previews.sweep() again"]
     assert len(await environments(client, shop)) == 2
 
 
@@ -261,10 +261,12 @@ async def test_the_error_about_the_limit_of_environments_counts_the_previews(sta
         await client.previews.create(shop.uid, branch="a", ttl=HOUR)
         await client.previews.create(shop.uid, branch="b", ttl=DAY)
 
-        with pytest.raises(APIError, match=r"2 are previews, 0 of which are over. The next one ends at"):
+        with pytest.raises(
+            APIError, match=r"has 3 environments. Previews among them: 2. The next preview to expire is 'preview-a'"
+        ):
             await client.previews.create(shop.uid, branch="c", ttl=DAY)
         emulator.advance(3601)
-        with pytest.raises(APIError, match=r"1 of which are over: launch.previews.sweep\(\) deletes them"):
+        with pytest.raises(APIError, match=r"Previews among them: 2 \(1 expired\). Call launch.previews.sweep\(\)"):
             await client.previews.create(shop.uid, branch="c", ttl=DAY)
         await client.previews.sweep()
         assert (await client.previews.create(shop.uid, branch="c", ttl=DAY)).name == "preview-c"
@@ -280,7 +282,7 @@ async def test_the_error_about_the_limit_of_environments_counts_the_previews(sta
         ({"branch": "a", "ttl": timedelta(days=-1)}, "ttl: must be a timedelta"),
         ({"branch": "a", "ttl": "1d"}, "ttl: must be a timedelta"),
         ({"branch": "a", "ttl": True}, "ttl: must be a timedelta"),
-        ({"branch": "a", "name": "Production"}, "is protected"),
+        ({"branch": "a", "name": "Production"}, "is a protected name"),
         ({"branch": "a", "name": " "}, "name: is empty"),
         ({"branch": "a", "settings_from": "x"}, "settings_from"),
         ({"branch": "a", "environment_variables": {"A": ""}}, "the value of 'A' is empty"),
@@ -304,7 +306,7 @@ async def test_unknown_environments_and_projects_are_refused_before_a_creation(l
         await client.previews.create(shop.uid, branch="a", ttl=DAY, settings_from="f" * 24)
     with pytest.raises(NotFoundError):
         await client.previews.create("f" * 24, branch="a", ttl=DAY)
-    with pytest.raises(InvalidArgumentError, match="not one string"):
+    with pytest.raises(InvalidArgumentError, match="not a string"):
         await client.previews.sweep(protected="production")
     with pytest.raises(InvalidArgumentError, match="ref"):
         await client.previews.extend("f" * 24, DAY)

@@ -33,7 +33,7 @@ def problem(check: Check, status: int = 200, body: str = "", headers: Mapping[st
         (
             Check(),
             {"status": 302, "headers": {"Location": "https://other.example.com/x"}},
-            "status 302 instead of 200, a redirect to other.example.com, which is not followed",
+            "status 302 instead of 200, because the site redirects to other.example.com, which checks do not follow",
         ),
         (Check(contains="moon"), {"body": "the moon"}, ""),
         (Check(contains="moon"), {"body": "the sun"}, "the response body does not contain 'moon'"),

@@ -118,7 +118,7 @@ async def test_a_commit_is_promoted_by_its_hash(launch):
 
 
 @pytest.mark.parametrize(
-    ("outcome", "words"), [("FAILED", "promote a deployment that succeeded"), ("CANCELLED", "CANCELLED")]
+    ("outcome", "words"), [("FAILED", "Promote a deployment that succeeded"), ("CANCELLED", "CANCELLED")]
 )
 async def test_a_deployment_that_did_not_succeed_is_refused(launch, staging, outcome, words):
     emulator, client = launch
@@ -139,7 +139,7 @@ async def test_a_deployment_that_is_still_running_is_refused(launch, staging):
     uid = emulator.add_deployment(deployment.environment_uid, seconds=3600)
     running = await client.deployments.get(deployment.project_uid, deployment.environment_uid, uid)
 
-    with pytest.raises(InvalidArgumentError, match=r"wait for it first with launch\.wait\(...\)"):
+    with pytest.raises(InvalidArgumentError, match=r"Wait for it first with launch\.wait\(...\)"):
         await client.promote(running, *production)
 
 
@@ -147,7 +147,7 @@ async def test_an_environment_is_not_promoted_to_itself(launch, staging):
     _, client = launch
     deployment, _ = staging
 
-    with pytest.raises(InvalidArgumentError, match=r"restore\(..., to=...\) deploys it again"):
+    with pytest.raises(InvalidArgumentError, match=r"Call launch.restore\(..., to=...\)"):
         await client.promote(deployment, deployment.project_uid, deployment.environment_uid)
 
 
@@ -210,5 +210,5 @@ def test_equal_environments_have_no_differences() -> None:
         "variables only in the source: A"
     ]
     assert differences(environment("a", **same), environment("b", **{**same, "framework_preset": None})) == [
-        "framework_preset is NEXTJS and None"
+        "framework_preset is NEXTJS in the source and None in the target"
     ]

@@ -126,7 +126,7 @@ async def test_a_newer_deployment_is_not_replaced(launch, site, version, seconds
         return False
 
     before = emulator.ledger.count("createDeployment")
-    with pytest.raises(DeploymentUnhealthy, match="someone has created deployment") as unhealthy:
+    with pytest.raises(DeploymentUnhealthy, match="another person or program has created deployment") as unhealthy:
         await client.deploy(*uids_of(site), version("bad"), verify=check_once(colleague), on_failure="restore")
 
     assert unhealthy.value.restored is None
@@ -201,9 +201,9 @@ async def test_a_failed_restoration_can_be_tried_again(launch, site, version, tm
     journal = tmp_path / "release.journal"
     emulator.faults.add("status_before", operation="downloadArchive", status=404)
 
-    with pytest.raises(DeploymentUnhealthy, match=r"launch.restore\(.*\) tries again"):
+    with pytest.raises(DeploymentUnhealthy, match=r"Call launch.restore\(.*\) to try again"):
         await client.deploy(*uids_of(site), version("bad"), verify=BAD, on_failure="restore")
-    with pytest.raises(DeploymentUnhealthy, match=r"launch.resume_release\(.*\) tries again"):
+    with pytest.raises(DeploymentUnhealthy, match=r"Call launch.resume_release\(.*\) to try again"):
         await client.deploy(*uids_of(site), version("worse"), verify=BAD, on_failure="restore", journal=journal)
     emulator.faults.clear()
 

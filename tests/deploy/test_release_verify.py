@@ -107,7 +107,7 @@ async def test_the_error_names_the_check_that_failed_and_shows_the_answer(launch
     text = str(unhealthy.value)
     assert "1 of 2 checks failed. Failed: GET /, status 200, contains 'version 3'" in text
     assert 'The response began with "<h1>version 2</h1>"' in text
-    assert "The deployment is still live. launch.restore(...) restores the previous version" in text
+    assert "The deployment is still live. Call launch.restore(...) to restore the previous version" in text
 
 
 async def test_a_function_may_be_plain_or_a_coroutine_function(launch, site, version):
@@ -151,7 +151,7 @@ async def _no_request(request: Request) -> Response:
     ("options", "words"),
     [
         ({"verify": "/"}, "verify: must be checks"),
-        ({"verify": QUICK, "wait": False}, "leave out wait=False"),
+        ({"verify": QUICK, "wait": False}, "Leave out wait=False"),
         ({"verify": QUICK, "on_failure": "rollback"}, 'must be "keep" or "restore"'),
         ({"on_failure": "restore"}, '"restore" needs at least one check'),
     ],
@@ -187,7 +187,7 @@ async def test_a_site_with_password_protection_is_not_restored_and_the_error_say
         await client.deploy(*uids_of(site), version(2), verify=QUICK, on_failure="restore")
 
     assert unhealthy.value.restored is None
-    assert "nothing was restored, because no check could read the site" in str(unhealthy.value)
+    assert "Nothing was restored, because no check could read the site" in str(unhealthy.value)
     checked = attrs.evolve(QUICK, status=401, contains=None)
     assert (await client.deploy(*uids_of(site), version(3), verify=checked)).status.is_serving
 

@@ -34,7 +34,7 @@ class Marker:
     Attributes:
         expires_at: End of the preview, by the service's clock, in whole seconds.
         owner: Name of the owner; empty if not given.
-        source: The deployed source, in words.
+        source: Description of the deployed source, such as `branch feature/moon`.
     """
 
     expires_at: datetime

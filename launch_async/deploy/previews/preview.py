@@ -1,4 +1,4 @@
-"""`Preview`: an environment with a time to live, as read at one moment; and the names of previews."""
+"""`Preview`: an environment with a time to live, as the SDK read it; and the names of previews."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Preview(Displayable):
         project_uid: UID of its project.
         environment_uid: UID of its environment.
         name: Name of its environment.
-        source: The deployed source, in words, such as `branch feature/moon`.
+        source: Description of the deployed source, such as `branch feature/moon`.
         owner: The name given to `create`, or else the UID of the user who created it; empty if unknown.
         expires_at: When the preview ends, by the service's clock.
         created_at: When the environment was created; None if the service does not return it.
@@ -64,12 +64,12 @@ class Preview(Displayable):
 
     @property
     def time_left(self) -> timedelta:
-        """Time left at `seen_at`; negative if the preview was over."""
+        """Time left at `seen_at`; negative if the preview had expired."""
         return self.expires_at - self.seen_at
 
     @property
     def is_over(self) -> bool:
-        """Whether the preview was over at `seen_at`. A sweep deletes such a preview."""
+        """Whether the preview had expired at `seen_at`. A sweep deletes expired previews."""
         return self.expires_at <= self.seen_at
 
     def to_dict(self) -> dict[str, JSONValue]:
@@ -109,11 +109,11 @@ class Preview(Displayable):
 def preview_name(name: str | None, branch: str | None, source: object) -> str:
     """Return the name of a preview's environment: the given name, or one made from the branch or the folder.
 
-    If the name cannot contain all letters of the branch, it ends with a hash, so that two branches never share a
+    If the name cannot contain all characters of the branch, it ends with a hash, so that two branches never share a
     preview.
 
     Raises:
-        InvalidArgumentError: The name is protected, or the source gives no name.
+        InvalidArgumentError: The name is protected, or the source has no name.
     """
     if name is None:
         if branch is not None:
@@ -121,14 +121,14 @@ def preview_name(name: str | None, branch: str | None, source: object) -> str:
         elif isinstance(source, str | os.PathLike):
             known = Path(cast("str | os.PathLike[str]", source)).resolve().name
         else:
-            raise InvalidArgumentError("name", "is needed, because the source is neither a branch nor a path")
+            raise InvalidArgumentError("name", "is required, because the source is neither a branch nor a path")
         slug = re.sub(r"[^a-z0-9]+", "-", known.lower()).strip("-")[:_LONGEST_SLUG]
         mark = "" if slug == known else f"-{hashlib.sha256(known.encode('utf-8', 'replace')).hexdigest()[:6]}"
         name = f"preview-{slug}{mark}"
     check_text("name", name, longest=MAX_NAME)
     if is_protected(name, PROTECTED):
         raise InvalidArgumentError(
-            "name", f"{name!r} is protected, so a preview cannot have this name: choose another one"
+            "name", f"{name!r} is a protected name, and a preview cannot have it. Choose another name"
         )
     return name
 
@@ -146,5 +146,7 @@ def lifetime(ttl: timedelta | float) -> timedelta:
     """
     seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
     if isinstance(seconds, bool) or not isinstance(seconds, Real) or not 1 <= seconds <= 3.2e8:
-        raise InvalidArgumentError("ttl", f"must be a timedelta or seconds, from 1 s to 10 years, not {ttl!r:.80}")
+        raise InvalidArgumentError(
+            "ttl", f"must be a timedelta or a number of seconds, from 1 s to 10 years, not {ttl!r:.80}"
+        )
     return timedelta(seconds=float(seconds))

@@ -103,10 +103,10 @@ class Previews:
             owner: Name of the owner for `list`, such as a user name; at most 60 characters.
             settings_from: UID of the environment whose build settings a new preview gets. The default is the oldest
                 environment of the project that is not a preview.
-            environment_variables: Variables of a new preview: at most 128 and 14 KB, none empty.
+            environment_variables: Variables of a new preview: at most 128 variables and 14 KB, without empty values.
             wait: Whether to wait until the deployment is live.
             on_log: Called once with each line of the build log while waiting.
-            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            on_progress: Called with the number of uploaded bytes. It starts again from 0 if the upload starts again.
             progress: Whether to show the progress, as for `LaunchClient.deploy`.
             timeout: Seconds for the whole call.
             secrets: How to treat files with secrets, as for `LaunchClient.deploy`.
@@ -171,7 +171,7 @@ class Previews:
     async def extend(
         self, ref: Preview | Environment | Deployment | tuple[str, str], ttl: timedelta | float
     ) -> Preview:
-        """Set the time to live of a preview, from now; it may be shorter than before.
+        """Set the time to live of a preview, from now. The new end may be earlier than the old end.
 
         Args:
             ref: The preview, its environment, a deployment of it, or the UIDs of project and environment.
@@ -191,7 +191,7 @@ class Previews:
                 "ref", f"environment {environment.name!r} is not a preview: its description has no marker"
             )
         return self._preview(
-            await self._prolonged(environment, Marker(self._now() + life, marker.owner, marker.source), None)
+            await self._extended(environment, Marker(self._now() + life, marker.owner, marker.source), None)
         )
 
     async def delete(self, project_uid: str, *, branch: str | None = None, name: str | None = None) -> Preview | None:
@@ -227,7 +227,7 @@ class Previews:
         project_uid: str | None = None,
         protected: Iterable[str] = PROTECTED,
     ) -> Sequence[Preview]:
-        """Delete the previews whose time is over, by the service's clock.
+        """Delete the previews that have expired, by the service's clock.
 
         A sweep deletes no environment without the marker of a preview, and none with a protected name. It reads each
         environment again immediately before it deletes the environment. It stores nothing on this machine, so it can
@@ -249,7 +249,9 @@ class Previews:
         `launch.projects:read` and `launch.projects:delete`.
         """
         if isinstance(protected, str):
-            raise InvalidArgumentError("protected", f"must be several patterns, not one string: pass ({protected!r},)")
+            raise InvalidArgumentError(
+                "protected", f"must be a tuple or list of patterns, not a string. Pass ({protected!r},)"
+            )
         patterns, swept, errors = (*protected,), Listed[Preview](), list[LaunchError]()
         candidates = [one async for one in self._all(project_uid) if self._is_over(one, patterns)]
         for environment in candidates:
@@ -265,7 +267,7 @@ class Previews:
                 errors.append(error)
         if errors:
             errors[0].add_note(
-                f"{len(errors)} of {len(candidates)} previews could not be deleted; call launch.previews.sweep() again"
+                f"{len(errors)} of {len(candidates)} previews could not be deleted. Call launch.previews.sweep() again"
             )
             raise errors[0]
         return swept
@@ -298,7 +300,7 @@ class Previews:
         _LOG.info("Deleted preview %r (%s)", environment.name, environment.uid)
         return True
 
-    async def _prolonged(
+    async def _extended(
         self, environment: Environment, marker: Marker, branch: str | None, *, keep_longer: bool = False
     ) -> Environment:
         """Set the end of a preview. With `keep_longer`, a later end remains.
@@ -333,7 +335,7 @@ class Previews:
             try:
                 if found is None:
                     return await self._created(order, marker, known, deadline)
-                environment = await self._prolonged(found, marker, order.branch, keep_longer=True)
+                environment = await self._extended(found, marker, order.branch, keep_longer=True)
                 deployment = await self._deploying.deploy(
                     order.project_uid,
                     environment.uid,
@@ -351,7 +353,7 @@ class Previews:
                 # Another program has created or swept the preview since the listing.
                 if attempt == _ROUNDS:
                     raise
-                _LOG.info("Preview %r: the SDK lists the environments again, because %s", order.name, error.message)
+                _LOG.info("The SDK lists the environments again for preview %r: %s", order.name, error.message)
             else:
                 return environment, deployment
         raise AssertionError("unreachable")
@@ -365,21 +367,21 @@ class Previews:
             environment = await self._new_environment(order, marker, model, deadline)
         except APIError as error:
             if any(code.endswith("LIMIT_REACHED") for code in error.codes):
-                error.message = f"{error.message.rstrip('.')}. {self._which_could_go(known)}"
+                error.message = f"{error.message.rstrip('.')}. {self._advice_at_limit(known)}"
             raise
 
-        async def look() -> Deployment | None:
+        async def find() -> Deployment | None:
             found = (await self._deployments.list(order.project_uid, environment.uid).page()).items
             return min(found, key=lambda one: one.deployment_number or 0, default=None)
 
         again = f"check launch.deployments.list({order.project_uid!r}, {environment.uid!r})"
         created = f"preview {order.name!r} ({environment.uid})"
-        return environment, await appeared(look, "its first deployment", created, again, deadline)
+        return environment, await appeared(find, "its first deployment", created, again, deadline)
 
     async def _new_environment(
         self, order: _Order, marker: Marker, model: Environment | None, deadline: Deadline
     ) -> Environment:
-        async with deadline.held("create_preview"):
+        async with deadline.enforced("create_preview"):
             preset = (model and model.framework_preset) or "OTHER"
             if order.branch is not None:
                 deadline.begin("creating the environment", creates=True)
@@ -419,17 +421,18 @@ class Previews:
                 is_streaming_enabled=model.is_streaming_enabled if model else None,
             )
 
-    def _which_could_go(self, known: Sequence[Environment]) -> str:
+    def _advice_at_limit(self, known: Sequence[Environment]) -> str:
         """Return advice for a project that has reached its limit of environments."""
         previews = [one for one in map(self._preview_if_any, known) if one is not None]
         over = sum(one.is_over for one in previews)
-        counts = f"The project has {len(known)} environments; {len(previews)} are previews, {over} of which are over"
+        expired = f" ({over} expired)" if over else ""
+        counts = f"The project has {len(known)} environments. Previews among them: {len(previews)}{expired}"
         first = min(previews, key=lambda one: one.expires_at, default=None)
         if over:
-            return f"{counts}: launch.previews.sweep() deletes them"
+            return f"{counts}. Call launch.previews.sweep() to delete the expired previews"
         if first is None:
             return f"{counts}. Delete an environment, or upgrade the plan"
-        return f"{counts}. The next one ends at {first.expires_at.isoformat()}: {first.name!r}"
+        return f"{counts}. The next preview to expire is {first.name!r}, at {first.expires_at.isoformat()}"
 
     def _preview_if_any(self, environment: Environment) -> Preview | None:
         return Preview.of(environment, self._now())
@@ -452,7 +455,7 @@ class Previews:
         if now is None:
             raise LaunchError(
                 "The service's responses have no Date header, so the SDK cannot determine when a preview ends. A proxy "
-                "may remove the header",
+                "may have removed the header",
                 operation="previews",
             )
         return now

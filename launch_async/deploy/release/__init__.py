@@ -1,1 +1,1 @@
-"""Releases: checked when they are live, put back when they fail, and promoted from one environment to another."""
+"""Releases: check the live site, restore the previous version after a failure, and promote between environments."""

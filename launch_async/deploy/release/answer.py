@@ -1,4 +1,4 @@
-"""The problem with a site's response, if any. Nothing in this module can contain a secret of the caller."""
+"""The problem with a site's response, if any. No text from this module contains a secret of the caller."""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ def _refusal(check: Check, response: Response) -> str:
     challenge = response.header("WWW-Authenticate") or ""
     if response.status == 401 and challenge.lower().startswith("basic"):
         return (
-            "the site requires a password, and checks send none: the environment has password protection. Use a "
-            "function that knows the password as the check, or expect status=401"
+            "the environment has password protection, and checks send no password. Pass a function that sends the "
+            "password as the check, or expect status=401"
         )
     host = urlsplit(response.header("Location") or "").hostname or ""
     if response.status in _REDIRECTS and (host == "contentstack.com" or host.endswith(".contentstack.com")):
         return (
-            "the site redirects visitors to the Contentstack login, and checks have no login: the environment has "
-            f"Contentstack authentication. Expect status={response.status}, or switch it off for this environment"
+            "the environment has Contentstack authentication, and checks cannot log in. Expect "
+            f"status={response.status}, or switch the authentication off for this environment"
         )
     return ""
 
@@ -126,9 +126,9 @@ def _elsewhere(response: Response) -> str:
         return ""
     host = urlsplit(location).netloc.rpartition("@")[2]
     return (
-        f", a redirect to {printable(host)[:100]}, which is not followed"
+        f", because the site redirects to {printable(host)[:100]}, which checks do not follow"
         if host
-        else ", one redirect more than allowed"
+        else ", because the site has more redirects than a check follows"
     )
 
 

@@ -1,7 +1,7 @@
 """`Check`: a condition for a healthy site, and `CheckResult`: its outcome.
 
 The SDK repeats a check until a number of successes or failures in a row decides it, as Argo Rollouts and Kubernetes do.
-In the first `grace` seconds failures do not count: the edge of a new deployment may not answer yet, or may still serve
+In the first `grace` seconds, failures do not count: the CDN may not answer for a new deployment yet, or may still serve
 the previous version.
 """
 
@@ -177,7 +177,7 @@ class CheckResult(Displayable):
         attempts: Number of attempts.
         seconds: Seconds from the first attempt to the decision.
         is_refused: Whether the site required a login, so that the SDK cannot determine its health.
-        is_decided: Whether the check ended with a decision. It has none if another check failed before.
+        is_decided: Whether the check ended with a decision. False if another check failed first.
     """
 
     name: str
@@ -199,7 +199,8 @@ class CheckResult(Displayable):
             return f"passed: {self.name}"
         outcome = "failed" if self.is_decided else "not decided"
         answer = f' The response began with "{self.head}".' if self.head else ""
-        return f"{outcome}: {self.name}: {self.problem or 'not tried'} ({self.attempts} attempts).{answer}"
+        attempts = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        return f"{outcome}: {self.name}: {self.problem or 'not tried'} ({attempts}).{answer}"
 
 
 def name_of(check: CheckLike) -> str:

@@ -1,7 +1,7 @@
 """Deploy the files or the commit of another deployment again.
 
 A commit is deployed by its hash. For files, the SDK downloads the ZIP from the service's storage to this machine's
-disk and uploads it again, byte for byte. The download address is a secret, and gets no credentials.
+disk and uploads it again, byte for byte. The download address is a secret, and the SDK sends no credentials to it.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Copying:
                 if error.ambiguous or error.status not in _REFUSED_UPLOAD:
                     raise
                 _LOG.info(
-                    "The service no longer accepts the upload of deployment %s: the SDK uploads its ZIP again",
+                    "The service no longer accepts the upload of deployment %s, so the SDK uploads its ZIP again",
                     source.uid,
                 )
         deadline.begin("downloading the ZIP")
@@ -128,7 +128,7 @@ class Copying:
     async def found(
         self, place: Place, deadline: Deadline, record: SendRecord, commit_hash: str | None
     ) -> Deployment | None:
-        """Return the deployment that an interrupted creation has created; None if it certainly created none.
+        """Return the deployment that an interrupted creation has created; None if it is certain that there is none.
 
         Raises:
             AmbiguousOutcome: The SDK cannot determine the outcome.
@@ -205,7 +205,9 @@ class Copying:
                 error.attempts = attempt
                 if not error.retryable or attempt == _TRIES:
                     raise
-                _LOG.warning("Download attempt %d of %d failed: %s", attempt, _TRIES, error.message)
+                _LOG.warning(
+                    "Download attempt %d of %d failed; the SDK tries again: %s", attempt, _TRIES, error.message
+                )
             await asyncio.sleep(_PAUSE * 2 ** (attempt - 1) * random.random())  # noqa: S311 - it spreads delays
         raise AssertionError("unreachable")
 
@@ -221,7 +223,8 @@ class Copying:
             ) from error
         if host := host_in_clear(self._deployments, signed.url):
             raise StorageError(
-                f"The SDK did not download the ZIP: the address at {host} has no encryption", operation=_OPERATION
+                f"The SDK did not download the ZIP, because the address at {host} does not use https",
+                operation=_OPERATION,
             )
         digest = hashlib.sha256()
         file.seek(0)

@@ -43,7 +43,7 @@ class ReleaseJournal:
 
     @classmethod
     def begun(cls, path: Path, release: Mapping[str, object]) -> Self:
-        """Create a journal. A journal whose release has ended is replaced.
+        """Create a journal, or replace the journal of a release that has ended.
 
         Raises:
             JournalError: The file contains an unfinished release, is not a journal, or cannot be created.

@@ -56,14 +56,14 @@ class Promoting:
         checks = checks_of(verify)
         check_on_failure(on_failure, checks)
         deadline = Deadline.after(timeout, on_step=observers.on_step)
-        async with deadline.held("promote"):
+        async with deadline.enforced("promote"):
             deadline.begin("reading the source deployment")
             source = await self._watching.poll_once(source_ref)
             _check_source(source, place)
             await self._warn_of_differences(source, place)
         about = {"commit_hash": source.commit_hash or None}
         async with self._releasing.begun(place, checks, on_failure, deadline, journal, about, observers) as release:
-            async with deadline.held("promote"):
+            async with deadline.enforced("promote"):
                 with release.creating("sends") as log:
                     created = await self._copying.copy(
                         source, place, deadline, reuse_upload=True, log=log, on_progress=observers.on_progress
@@ -78,7 +78,7 @@ class Promoting:
         )
         if found := differences(one, other):
             _LOG.warning(
-                "Environments %s and %s differ, so the same source may give another site: %s",
+                "Environments %s and %s differ, so the same source may produce a different site: %s",
                 printable(one.name or one.uid),
                 printable(other.name or other.uid),
                 "; ".join(found),
@@ -89,7 +89,8 @@ class Promoting:
 def differences(source: Environment, target: Environment) -> list[str]:
     """Return the names of settings and variables that differ between two environments, without values."""
     found = [
-        f"{name} is {printable(str(getattr(source, name)))} and {printable(str(getattr(target, name)))}"
+        f"{name} is {printable(str(getattr(source, name)))} in the source and "
+        f"{printable(str(getattr(target, name)))} in the target"
         if name == "framework_preset"
         else f"{name} differs"
         for name in _SETTINGS
@@ -113,14 +114,14 @@ def _check_source(source: Deployment, place: Place) -> None:
         InvalidArgumentError: The deployment did not succeed, or belongs to the target environment.
     """
     if source.status.is_in_flight:
-        state = f"is {source.status or 'without a status'}: wait for it first with launch.wait(...)"
+        state = f"is {source.status or 'without a status'}. Wait for it first with launch.wait(...)"
         raise InvalidArgumentError("source_ref", f"deployment {source.uid} {state}")
     if not source.status.is_success:
         raise InvalidArgumentError(
-            "source_ref", f"deployment {source.uid} is {source.status}: promote a deployment that succeeded"
+            "source_ref", f"deployment {source.uid} is {source.status}. Promote a deployment that succeeded"
         )
     if source.environment_uid == place.environment_uid:
         raise InvalidArgumentError(
             "environment_uid",
-            "is the environment of the source deployment: launch.restore(..., to=...) deploys it again there",
+            "is the environment of the source deployment. Call launch.restore(..., to=...) to deploy it again there",
         )

@@ -93,7 +93,7 @@ class Releasing:
                 release = attrs.evolve(release, journal=opened)
             if on_failure == "restore":
                 deadline.begin("reading the live deployment")
-                async with deadline.held("deploy"):
+                async with deadline.enforced("deploy"):
                     before = Before.of(await self._recent(place))
                 release.note(before=before.to_dict())
                 release = attrs.evolve(release, before=before)
@@ -150,11 +150,11 @@ class Releasing:
             names = [name_of(check) for check in given]
             is_decided = kept.is_over or "results" in kept.facts
             if not is_decided and names != kept.release["checks"]:
-                told = ", ".join(map(str, cast("list[str]", kept.release["checks"]))) or "none"
+                expected = ", ".join(map(str, cast("list[str]", kept.release["checks"]))) or "none"
                 raise InvalidArgumentError(
-                    "verify", f"differs from the checks that the release began with. Pass these checks: {told}"
+                    "verify", f"differs from the checks that the release began with. Pass these checks: {expected}"
                 )
-            async with deadline.held("resume_release"):
+            async with deadline.enforced("resume_release"):
                 deadline.begin("reading the state of the release")
                 release = attrs.evolve(await self._read(kept, given, timeout), observers=observers)
                 deployment = await self._begun_deployment(release, kept, deadline)
@@ -237,14 +237,14 @@ class Releasing:
         """Restore the previous version if requested; return the error that describes the outcome."""
         restored, cause = None, None
         if release.on_failure == "keep":
-            done = "The deployment is still live. launch.restore(...) restores the previous version"
+            done = "The deployment is still live. Call launch.restore(...) to restore the previous version"
         elif all(result.is_refused for result in results if not result.passed and result.is_decided):
-            done = "The deployment is still live and nothing was restored, because no check could read the site"
+            done = "The deployment is still live. Nothing was restored, because no check could read the site"
         else:
             try:
                 restored, done = await self._put_back(release, deployment)
             except LaunchError as error:
-                cause, done = error, f"Restoring the previous version failed: {_told(error)}{_again(release, error)}"
+                cause, done = error, f"Restoring the previous version failed: {_text_of(error)}{_again(release, error)}"
         if cause is None or isinstance(cause, DeploymentFailed):
             release.note(outcome="unhealthy", done=done)
         unhealthy = _unhealthy(deployment, results, restored, done)
@@ -256,7 +256,7 @@ class Releasing:
         """Restore the version before a bad deployment, unless someone has deployed another version since."""
         observers = release.observers
         deadline = Deadline.after(release.timeout, on_step=observers.on_step)
-        async with deadline.held("restore"):
+        async with deadline.enforced("restore"):
             deadline.begin("choosing the version to restore")
             created = await self._put_back_before(release, deadline)
             if created is None:
@@ -300,8 +300,9 @@ class Releasing:
 def _unhealthy(
     deployment: Deployment, results: Sequence[CheckResult], restored: Deployment | None, done: str
 ) -> DeploymentUnhealthy:
+    address = f" at {deployment.url}" if deployment.url else ""
     return DeploymentUnhealthy(
-        f"Deployment {deployment.uid} is live at {deployment.url}, and {failures_in(results)} {done}.",
+        f"Deployment {deployment.uid} is live{address}, and {failures_in(results)} {done}.",
         deployment=deployment,
         results=results,
         restored=restored,
@@ -314,7 +315,7 @@ def _other_since(recent: Sequence[Deployment], bad: Deployment) -> str:
     for one in newest_first(recent):
         if is_newer(one, bad) and (one.status.is_serving or one.status.is_in_flight):
             state = "is live" if one.status.is_serving else f"is {one.status}"
-            return f"someone has created deployment {one.uid} since, which {state}"
+            return f"another person or program has created deployment {one.uid} since then, which {state}"
     now = serving(recent)
     if own is not None and not own.status.is_serving and now is not None:
         return f"deployment {now.uid} is live again"
@@ -326,9 +327,9 @@ def _again(release: Release, error: LaunchError) -> str:
     if error.ambiguous or isinstance(error, DeploymentFailed):
         return ""
     if release.journal is not None:
-        return f". launch.resume_release({str(release.journal.path)!r}) tries again"
-    return f". launch.restore({release.place.project_uid!r}, {release.place.environment_uid!r}) tries again"
+        return f". Call launch.resume_release({str(release.journal.path)!r}) to try again"
+    return f". Call launch.restore({release.place.project_uid!r}, {release.place.environment_uid!r}) to try again"
 
 
-def _told(error: LaunchError) -> str:
+def _text_of(error: LaunchError) -> str:
     return error.report.headline if isinstance(error, DeploymentFailed) else error.message.rstrip(".")

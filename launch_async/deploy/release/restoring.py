@@ -51,7 +51,7 @@ class Restoring:
             check_uid("to", wanted)
         place = Place(project_uid, environment_uid)
         deadline = Deadline.after(timeout, on_step=observers.on_step)
-        async with deadline.held("restore"):
+        async with deadline.enforced("restore"):
             deadline.begin("choosing the version to restore")
             recent = await newest_deployments(self._deployments, project_uid, environment_uid)
             now = serving(recent)
@@ -60,7 +60,7 @@ class Restoring:
             else:
                 target = await self._named(recent, wanted, place)
             if now is not None and target.uid == now.uid:
-                _LOG.info("Deployment %s is already live: nothing to restore", now.uid)
+                _LOG.info("Deployment %s is already live, so there is nothing to restore", now.uid)
                 observers.show(now)
                 return now
             created = await self._on_its_way(recent, target, now)
@@ -90,8 +90,8 @@ class Restoring:
                 if now is not None and await self._are_alike(older, now):
                     raise InvalidArgumentError(
                         "to",
-                        f"is needed, because the live deployment {now.uid} has already restored {_source(older)}, and "
-                        f"the version before it may be bad. Pass the deployment to restore, such as to={one.uid!r}",
+                        f"is required, because the live deployment {now.uid} has already restored {_source(older)}, "
+                        f"and the version before it may be bad. Pass the deployment to restore, such as to={one.uid!r}",
                     )
             return one
         raise LaunchError(
@@ -106,7 +106,8 @@ class Restoring:
         if not target.status.is_success:
             raise InvalidArgumentError(
                 "to",
-                f"deployment {uid} is {target.status or 'without a status'}, so it was never live",
+                f"deployment {uid} is {target.status or 'without a status'}, so it was never live. Pass a deployment "
+                "that was live",
             )
         return target
 

@@ -33,7 +33,7 @@ _HEADERS: Final = {"Accept": "*/*", "Cache-Control": "no-cache", "User-Agent": U
 
 
 async def verify(url: str | None, checks: Sequence[CheckLike], send: Send) -> tuple[CheckResult, ...]:
-    """Return the outcome of each check. When one check has failed, the others stop.
+    """Return the outcome of each check. When one check has failed, the SDK stops the others.
 
     Args:
         url: Absolute URL of the site; None if the service returned none, so that no check can run.
@@ -69,8 +69,8 @@ def failures_in(results: Sequence[CheckResult]) -> str:
     if all(result.passed for result in results):
         return ""
     failed = [result for result in results if not result.passed and result.is_decided]
-    told = "; ".join(str(result) for result in failed).rstrip(".")
-    return f"{len(failed)} of {len(results)} checks failed. {told[:1].upper()}{told[1:]}."
+    failures = "; ".join(str(result) for result in failed).rstrip(".")
+    return f"{len(failed)} of {len(results)} checks failed. {failures[:1].upper()}{failures[1:]}."
 
 
 class _Counting:
@@ -109,7 +109,7 @@ class _Counting:
         self.result = attrs.evolve(
             self.result,
             passed=passed,
-            problem=verdict.problem or ("" if passed else "it passed and failed alternately"),
+            problem=verdict.problem or ("" if passed else "the check passed and failed alternately"),
             status=verdict.status,
             head=verdict.head,
             attempts=self.result.attempts + 1,

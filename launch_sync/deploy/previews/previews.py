@@ -65,10 +65,10 @@ class Previews:
             owner: Name of the owner for `list`, such as a user name; at most 60 characters.
             settings_from: UID of the environment whose build settings a new preview gets. The default is the oldest
                 environment of the project that is not a preview.
-            environment_variables: Variables of a new preview: at most 128 and 14 KB, none empty.
+            environment_variables: Variables of a new preview: at most 128 variables and 14 KB, without empty values.
             wait: Whether to wait until the deployment is live.
             on_log: Called once with each line of the build log while waiting.
-            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            on_progress: Called with the number of uploaded bytes. It starts again from 0 if the upload starts again.
             progress: Whether to show the progress, as for `LaunchClient.deploy`.
             timeout: Seconds for the whole call.
             secrets: How to treat files with secrets, as for `LaunchClient.deploy`.
@@ -117,7 +117,7 @@ class Previews:
         return _bridge.run(self._async.list(project_uid))
 
     def extend(self, ref: Preview | Environment | Deployment | tuple[str, str], ttl: timedelta | float) -> Preview:
-        """Set the time to live of a preview, from now; it may be shorter than before.
+        """Set the time to live of a preview, from now. The new end may be earlier than the old end.
 
         Args:
             ref: The preview, its environment, a deployment of it, or the UIDs of project and environment.
@@ -152,7 +152,7 @@ class Previews:
     def sweep(
         self, *, dry_run: bool = False, project_uid: str | None = None, protected: Iterable[str] = PROTECTED
     ) -> Sequence[Preview]:
-        """Delete the previews whose time is over, by the service's clock.
+        """Delete the previews that have expired, by the service's clock.
 
         A sweep deletes no environment without the marker of a preview, and none with a protected name. It reads each
         environment again immediately before it deletes the environment. It stores nothing on this machine, so it can
