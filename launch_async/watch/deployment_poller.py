@@ -34,8 +34,8 @@ _FRESH: Final = 5.0
 _RETHINK: Final = 1.0
 _FIRST_ROUND: Final = 0.6
 _LISTING_PATIENCE: Final = 5.0
-"""Maximum seconds between sending a listing and its response. A listing only saves requests, so a long wait for it
-does not pay."""
+"""Maximum seconds between sending a listing and its response. A listing only saves requests, so it is not worth a long
+wait."""
 
 _LISTING_REST: Final = 60.0
 """Seconds between a failed listing and the next attempt."""
@@ -80,7 +80,7 @@ class DeploymentPoller:
         watched.watchers += 1
         watched.urgent += urgent
         if expected is not None:
-            environment.suppose(expected)
+            environment.assume(expected)
         if isinstance(target, Deployment) and watched.deployment is None:
             watched.begin(target)
         try:
@@ -136,7 +136,7 @@ class PolledDeployment:
         failure: The error that ended the polls; None while polls continue.
         watchers: Number of callers that wait for the deployment.
         urgent: Number of callers that asked for `urgent` polls.
-        looked_at: When its last poll began, in the loop's time.
+        polled_at: When its last poll began, in the loop's time.
     """
 
     ref: DeploymentRef
@@ -146,7 +146,7 @@ class PolledDeployment:
     failure: LaunchError | None = None
     watchers: int = 0
     urgent: int = 0
-    looked_at: float = float("-inf")
+    polled_at: float = float("-inf")
     _known_at: float | None = None
     _known_age: float = 0.0
     _pause: float | None = None
@@ -158,7 +158,7 @@ class PolledDeployment:
         return self.failure is not None or (self.deployment is not None and self.deployment.status.is_final)
 
     @property
-    def setback(self) -> LaunchError | None:
+    def last_error(self) -> LaunchError | None:
         """The error of the last poll; None if the poll succeeded."""
         return self._failures.last
 
@@ -179,7 +179,7 @@ class PolledDeployment:
         if self._pause is not None:
             return self._known_at + max(self._pause, self._interval)
         expected, urgent, interval = self._environment.durations.expected, self.urgent > 0, self._interval
-        if expected is None and math.isinf(self.looked_at):
+        if expected is None and math.isinf(self.polled_at):
             # The first poll shows how long builds take, so it must come early in the build.
             interval *= _FIRST_ROUND
         return self._known_at + until_next_poll(self._known_age, expected, interval=interval, urgent=urgent)
@@ -195,11 +195,11 @@ class PolledDeployment:
             due, now = self.due, loop.time()
             if now < due:
                 # The poll can become due earlier when other deployments end.
-                await self.rest(seen, until=min(due, now + max(_RETHINK, self._interval / 4)))
+                await self.wait_for_change(seen, until=min(due, now + max(_RETHINK, self._interval / 4)))
             else:
                 await self.poll(since=due)
 
-    async def rest(self, seen: int, *, until: float) -> None:
+    async def wait_for_change(self, seen: int, *, until: float) -> None:
         """Wait until a moment of the loop's time, or until any caller's poll brings a state other than `seen`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until):
@@ -208,7 +208,7 @@ class PolledDeployment:
 
     async def poll(self, *, since: float) -> None:
         """Poll the deployment, unless any caller has polled it at `since` (the loop's time) or later."""
-        while self.looked_at < since and not self.is_over:
+        while self.polled_at < since and not self.is_over:
             await self._environment.poll()
 
     def begin(self, deployment: Deployment) -> None:
@@ -233,7 +233,7 @@ class PolledDeployment:
 
     def after_poll(self, began: float, outcome: Deployment | LaunchError) -> None:
         """Record the outcome of a poll, and plan the next poll."""
-        self.looked_at = began
+        self.polled_at = began
         if isinstance(outcome, Deployment):
             self._failures.clear()
             self.learn(outcome)
@@ -241,8 +241,10 @@ class PolledDeployment:
         elif self._failures.is_final(outcome, asyncio.get_running_loop().time()):
             self.failure = outcome
             self._environment.poller.going.discard(self)
-            state = "never seen" if self.deployment is None else f"last seen {without_escapes(self.deployment.status)}"
-            outcome.add_note(f"Deployment {self.ref.deployment_uid} was {state}. It continues at the service")
+            uid = self.ref.deployment_uid
+            last = self.deployment and without_escapes(self.deployment.status)
+            known = f"Deployment {uid} was last {last}" if last else f"The status of deployment {uid} is not known"
+            outcome.add_note(f"{known}. The deployment continues at the service")
         else:
             self._plan_next_poll(self._failures.delay)
             _LOG.info("A poll of deployment %s failed; the SDK tries again: %s", self.ref.deployment_uid, outcome)
@@ -276,7 +278,7 @@ class _Environment:
         self._listing_pays = True
         self._lists_again_at = float("-inf")
 
-    def suppose(self, seconds: float) -> None:
+    def assume(self, seconds: float) -> None:
         """Record how long builds probably take, so that the first poll does not need to find out."""
         if self.durations.expected is None:
             self.durations.add("", seconds)

@@ -66,7 +66,7 @@ class Following:
     def __init__(self, logs: Logs, target: Deployment | DeploymentRef, cursor: LogCursor) -> None:
         self._logs = logs
         self._poller = logs.poller
-        self.setback: LaunchError | None = None
+        self.last_error: LaunchError | None = None
         """The error of the last poll; None if the poll succeeded. It is set when the events end."""
 
         self._target = target
@@ -82,7 +82,7 @@ class Following:
         with (
             self._poller.watching(self._target) as watched,
             self._logs.reading(watched.ref) as reads,
-            self._keeping_setback(watched),
+            self._keeping_last_error(watched),
         ):
             seen, breather = 0, Breather()
             while True:
@@ -97,7 +97,7 @@ class Following:
                     await breather.breathe()
                 if self._pace.wants_status and self._interval(watched) >= _SELDOM:
                     # If polls are rare, the lines may already be the whole log. Only the status shows whether they are.
-                    await self._look_at_status(watched)
+                    await self._poll_status(watched)
             if watched.failure is not None:
                 raise watched.failure
             for line in await self._last_lines(watched, reads):
@@ -106,11 +106,11 @@ class Following:
                 await breather.breathe()
 
     @contextlib.contextmanager
-    def _keeping_setback(self, watched: PolledDeployment) -> Generator[None]:
+    def _keeping_last_error(self, watched: PolledDeployment) -> Generator[None]:
         try:
             yield
         finally:
-            self.setback = watched.setback
+            self.last_error = watched.last_error
 
     async def _poll(self, watched: PolledDeployment, reads: LogReads, seen: int) -> Sequence[LogLine]:
         """Wait until a poll is due, send it, and return the new lines."""
@@ -124,11 +124,11 @@ class Following:
             # the first poll is due immediately.
             is_known = watched.deployment is not None and interval >= _SELDOM
             self._answered_at = loop.time() - watched.age if is_known else -math.inf
-        await watched.rest(seen, until=self._answered_at + interval)
+        await watched.wait_for_change(seen, until=self._answered_at + interval)
         if watched.version != seen:
             return []
         if self._pace.wants_status:
-            await self._look_at_status(watched)
+            await self._poll_status(watched)
             return []
         # Any poll can be the last one, so each poll reads the whole log while the log is small.
         whole = self._cursor.lines < _SMALL and interval >= _SELDOM
@@ -139,7 +139,7 @@ class Following:
         after = self._cursor.ask_after
         return None if after is None else min(after, self._poller.polls.now - _BEHIND)
 
-    async def _look_at_status(self, watched: PolledDeployment) -> None:
+    async def _poll_status(self, watched: PolledDeployment) -> None:
         await watched.poll(since=self._asked_at)
         self._answered_at = asyncio.get_running_loop().time()
         self._pace.saw_status()
@@ -152,7 +152,7 @@ class Following:
 
         If polls are rare, the first poll reads the log, because the log also shows whether the build has begun.
         """
-        if self._pace.has_begun or (math.isinf(watched.looked_at) and self._interval(watched) >= _SELDOM):
+        if self._pace.has_begun or (math.isinf(watched.polled_at) and self._interval(watched) >= _SELDOM):
             return True
         return watched.deployment is not None and watched.deployment.status is not DeploymentStatus.QUEUED
 

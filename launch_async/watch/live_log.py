@@ -20,14 +20,14 @@ from launch_async.wire.json_body import load_json
 
 __all__ = ["LiveLog", "is_event_stream"]
 
-_FIRST_SIGN: Final = 5.0
+_FIRST_HEARTBEAT: Final = 5.0
 """Maximum seconds until the first heartbeat, which the service sends immediately. A buffering proxy holds it back."""
 
 _SILENCE: Final = 45.0
 """Minimum seconds without an event or heartbeat after which a session counts as broken."""
 
-_SECOND_CHANCE: Final = 1.0
-"""Additional seconds after that. When a suspended machine wakes up, the time is over but received data is unread."""
+_WAKE_UP_S: Final = 1.0
+"""Additional seconds after that. When a machine wakes up, the time has passed, but received data may be unread."""
 
 _ENDED: Final = "session-ended"
 _SIGNS: Final = frozenset({"session", _ENDED, "heartbeat", "ping", "keepalive", "keep-alive"})
@@ -44,19 +44,19 @@ class LiveLog:
     """One session.
 
     Attributes:
-        has_spoken: Whether the service has sent anything in this session.
+        has_data: Whether the service has sent anything in this session.
         has_ended: Whether the service has announced the end of the session.
-        heard_at: When the last data arrived, by the loop's clock.
+        last_data_at: When the last data arrived, by the loop's clock.
     """
 
     def __init__(self, stream: BodyStream, *, last_id: str) -> None:
-        self.has_spoken: bool = False
+        self.has_data: bool = False
         self.has_ended: bool = False
         self._stream = stream
         self._decoder = EventDecoder(last_id=last_id)
         self._clock = asyncio.get_running_loop().time
-        self.heard_at: float = self._clock()
-        self._opened_at = self.heard_at
+        self.last_data_at: float = self._clock()
+        self._opened_at = self.last_data_at
         self._longest_silence = 0.0
         self._is_resumed = False
         self._is_doubtful = False
@@ -82,10 +82,10 @@ class LiveLog:
         """
         if self._is_resumed:
             # The time in which the caller processed lines does not count as silence of the stream.
-            self._is_resumed, self.heard_at = False, self._clock()
-        limit = self.heard_at + self._patience
+            self._is_resumed, self.last_data_at = False, self._clock()
+        limit = self.last_data_at + self._patience
         if self._is_doubtful:
-            limit = max(limit, self._clock() + _SECOND_CHANCE)
+            limit = max(limit, self._clock() + _WAKE_UP_S)
         scope = asyncio.timeout_at(min(until, limit))
         try:
             async with scope:
@@ -98,10 +98,10 @@ class LiveLog:
             if not self._is_doubtful:
                 self._is_doubtful = True
                 return []
-            raise ResponseLost("The live log sends no more heartbeats", operation="streamLiveServerLogs") from None
+            raise ResponseLost("The live log stopped sending heartbeats", operation="streamLiveServerLogs") from None
         except OSError as error:
-            raise ResponseLost("The connection of the live log broke", operation="streamLiveServerLogs") from error
-        self._note_sign()
+            raise ResponseLost("The connection to the live log broke", operation="streamLiveServerLogs") from error
+        self._note_data()
         if not part:
             return None
         try:
@@ -117,13 +117,13 @@ class LiveLog:
 
     @property
     def _patience(self) -> float:
-        return max(_SILENCE, 3 * self._longest_silence) if self.has_spoken else _FIRST_SIGN
+        return max(_SILENCE, 3 * self._longest_silence) if self.has_data else _FIRST_HEARTBEAT
 
-    def _note_sign(self) -> None:
+    def _note_data(self) -> None:
         now = self._clock()
-        if self.has_spoken:
-            self._longest_silence = max(self._longest_silence, now - self.heard_at)
-        self.has_spoken, self.heard_at, self._is_doubtful = True, now, False
+        if self.has_data:
+            self._longest_silence = max(self._longest_silence, now - self.last_data_at)
+        self.has_data, self.last_data_at, self._is_doubtful = True, now, False
 
     def _lines_of(self, event: ServerSentEvent) -> Iterator[ServerLogLine]:
         self.has_ended |= event.event == _ENDED

@@ -230,7 +230,7 @@ class SeenLines(Generic[L]):
     def restore(self, document: object) -> None:
         """Replace the content with a result of `state`."""
         if not isinstance(document, dict) or document["v"] != 1:
-            raise ValueError("not a state, or of a version of the future")
+            raise ValueError("not a state, or a later version")
         state = cast("dict[str, str]", document)
         recent = cast("list[tuple[str, str, int]]", document["recent"])
         old = cast("list[tuple[str, str]]", document["old"])
@@ -319,7 +319,7 @@ def by_time(items: Iterable[T], stamp_of: Callable[[T], datetime | None]) -> lis
 
 
 async def fresh_lines(cursor: LogCursor, page: Sequence[LogLine]) -> Sequence[LogLine]:
-    """Return the result of `cursor.unseen`. For a long page, let other tasks run, and make lines when they are read."""
+    """Return the result of `cursor.unseen`. For a long page, let other tasks run, and create lines when needed."""
     return await unseen_lines(cursor._seen, page)  # noqa: SLF001
 
 
@@ -347,7 +347,7 @@ async def unseen_lines(seen: SeenLines[L], page: Sequence[L]) -> Sequence[L]:
         ordered.append(places[index])
         far += abs(number - index) > _FAR
         await breather.breathe()
-    # Lines that are out of order on the page take too long to make one by one, so the whole page is made.
+    # Creating lines that are out of order one by one would take too long, so all lines of the page are created.
     return _ChosenLines(page if far < _MANY else await _made(page, breather), ordered)
 
 

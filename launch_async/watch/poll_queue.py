@@ -83,7 +83,9 @@ class PollQueue:
             except TimeoutError:
                 if not scope.expired():
                     raise
-        raise AttemptTimeout(f"listDeployments was not answered within {patience:g} s", operation="listDeployments")
+        raise AttemptTimeout(
+            f"The response to listDeployments did not arrive within {patience:g} s", operation="listDeployments"
+        )
 
     async def log(self, ref: DeploymentRef, after: datetime | None) -> Sequence[LogLine]:
         """Return the build log, or the part of it after a moment."""

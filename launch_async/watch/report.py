@@ -1,4 +1,4 @@
-"""`DeploymentReport`: the end of one deployment, for people, programs and notebooks."""
+"""`DeploymentReport`: the result of one deployment, for people, programs and notebooks."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _UNSTATED: Final = "without a status"
 _ADVICE: Final = {
     DeploymentStatus.FAILED: "Fix the error shown in the build log, then deploy again. The previous version is live.",
     DeploymentStatus.SKIPPED: (
-        "A newer deployment replaced it in the queue before its start. Wait for that one, or deploy again."
+        "A newer deployment replaced this one in the queue before it started. Wait for the newer one, or deploy again."
     ),
     DeploymentStatus.CANCELLED: (
-        "A user cancelled it, or the organization has no build hours left. Check both, then deploy again."
+        "A user cancelled the deployment, or the organization has no build hours left. Check both, then deploy again."
     ),
 }
 
 
 @attrs.frozen(kw_only=True)
 class DeploymentReport(Displayable):
-    """The end of one deployment.
+    """The result of one deployment.
 
     Attributes:
         deployment: Its last known state.
@@ -85,19 +85,22 @@ class DeploymentReport(Displayable):
         if self.status.is_serving:
             return "Nothing to do: the deployment is live."
         if self.status.is_superseded:
-            return "Nothing to do: it went live, and another deployment has replaced it. To go back, deploy it again."
+            return (
+                "Nothing to do: the deployment went live, and another deployment has replaced it. To go back to this "
+                "version, restore it."
+            )
         known = _ADVICE.get(self.status)
         return known or "The SDK does not know this status. Check the deployment in the console."
 
     @property
     def headline(self) -> str:
-        """The end in one short line for a table: status, time, stage and first error."""
+        """The result in one short line for a table: status, time, stage and first error."""
         first = f": {self.first_error}" if self.first_error and not self.status.is_success else ""
         return f"{self._end}{first}"
 
     @property
     def summary(self) -> str:
-        """The end in a few sentences, for an error message or a chat message."""
+        """The result in a few sentences, for an error message or a chat message."""
         sentences = [f"Deployment {self.deployment.uid} ended {self._end}."]
         if self.first_error and not self.status.is_success:
             sentences.append(f'First error: "{self.first_error}".')

@@ -106,7 +106,7 @@ class ServerTail:
         self._live_from = -math.inf
         """Earliest time of the next session, by the loop's clock."""
 
-        self._setbacks = 0
+        self._short_sessions = 0
         self._mute_sessions = 0
         self._last_id = ""
 
@@ -174,8 +174,8 @@ class ServerTail:
             return await self._window()
         except LaunchError as error:
             # A static site answers 500 from the start. After the first log, a 500 is a temporary failure.
-            hopeless = isinstance(error, ServerLogsUnavailable) and not self._answered
-            if hopeless or self._failures.is_final(error, self._clock()):
+            is_final = isinstance(error, ServerLogsUnavailable) and not self._answered
+            if is_final or self._failures.is_final(error, self._clock()):
                 raise
         self._is_caught_up = False
         await asyncio.sleep(self._failures.delay)
@@ -322,7 +322,7 @@ class ServerTail:
         """Decide what to do after a session."""
         self._last_id = session.last_id
         self._repeats.clear()
-        if not session.has_spoken:
+        if not session.has_data:
             self._mute_sessions += 1
             if self._mute_sessions >= _MUTE_SESSIONS:
                 self._give_up("no heartbeat arrived, probably because a proxy buffers the stream")
@@ -330,18 +330,18 @@ class ServerTail:
                 self._pause(_LONGEST_REST, "no heartbeat arrived")
             return
         self._mute_sessions = 0
-        self._read.note(self._offset, session.heard_at)
+        self._read.note(self._offset, session.last_data_at)
         if session.age >= _SHORT:
-            self._setbacks = 0
-        elif self._setbacks + 1 >= _SHORT_SESSIONS:
+            self._short_sessions = 0
+        elif self._short_sessions + 1 >= _SHORT_SESSIONS:
             self._give_up("its sessions are too short")
         else:
             self._rest(error or "the session was short")
 
     def _rest(self, reason: object) -> None:
-        """Plan the next session: immediately after the first setback, and after a growing time of polls later."""
-        delay = 0.0 if self._setbacks == 0 else min(2.0**self._setbacks, _LONGEST_REST)
-        self._setbacks += 1
+        """Plan the next session: immediately after the first failure, and later after polls for a growing time."""
+        delay = 0.0 if self._short_sessions == 0 else min(2.0**self._short_sessions, _LONGEST_REST)
+        self._short_sessions += 1
         self._pause(delay, reason)
 
     def _pause(self, seconds: float, reason: object) -> None:

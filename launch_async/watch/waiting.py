@@ -49,11 +49,11 @@ class _Seen:
 
     Attributes:
         states: The last state of each; None before the first poll.
-        setbacks: The error of the last poll of each; None if the poll succeeded.
+        errors: The error of the last poll of each; None if the poll succeeded.
     """
 
     states: dict[DeploymentRef, Deployment | None]
-    setbacks: dict[DeploymentRef, LaunchError | None] = attrs.field(factory=dict[DeploymentRef, "LaunchError | None"])
+    errors: dict[DeploymentRef, LaunchError | None] = attrs.field(factory=dict[DeploymentRef, "LaunchError | None"])
 
     @classmethod
     def of(cls, targets: Iterable[Deployment | DeploymentRef]) -> Self:
@@ -61,23 +61,23 @@ class _Seen:
         return cls({_ref_of(target): target if isinstance(target, Deployment) else None for target in targets})
 
     @property
-    def setback(self) -> LaunchError | None:
+    def last_error(self) -> LaunchError | None:
         """The error of the last poll of a deployment that has not ended; None if these polls succeeded."""
-        return next((error for ref in self._late if (error := self.setbacks.get(ref)) is not None), None)
+        return next((error for ref in self._late if (error := self.errors.get(ref)) is not None), None)
 
     @property
     def _late(self) -> dict[DeploymentRef, Deployment | None]:
         return {ref: last for ref, last in self.states.items() if last is None or not last.status.is_final}
 
     def too_late(self, timeout: float) -> WaitTimeout:
-        """Return the error of a wait whose deadline has passed. Raise it from `setback`."""
+        """Return the error of a wait whose deadline has passed. Raise it from `last_error`."""
         late = self._late
-        named = [f"{ref.deployment_uid} ({last.status if last else 'never seen'})" for ref, last in late.items()]
-        subject = "deployment" if len(named) == 1 else f"{len(named)} of {len(self.states)} deployments"
-        why = f"The last poll failed: {self.setback}. " if self.setback is not None else ""
+        named = [f"{ref.deployment_uid} ({last.status if last else 'status unknown'})" for ref, last in late.items()]
+        subject = "The deployment" if len(self.states) == 1 else f"{len(named)} of {len(self.states)} deployments"
+        why = f"The last poll failed: {self.last_error}. " if self.last_error is not None else ""
         return WaitTimeout(
-            f"{subject[:1].upper()}{subject[1:]} did not end within {timeout:g} s: {listed(named, 3)}. {why}"
-            "The service continues; wait again with the same reference",
+            f"{subject} did not end within {timeout:g} s: {listed(named, 3)}. {why}"
+            "The build continues at the service. Wait again with the same reference",
             last=next((last for last in late.values() if last is not None), None),
         )
 
@@ -121,7 +121,7 @@ class Watching:
         except TimeoutError:
             if not scope.expired():
                 raise
-            raise seen.too_late(timeout) from seen.setback
+            raise seen.too_late(timeout) from seen.last_error
         if not ended.status.is_success:
             raise DeploymentFailed(await self._report(ended))
         return ended
@@ -157,8 +157,8 @@ class Watching:
         # The end of the deployment is known even if the time-out came while the SDK read the last lines.
         ended = seen.states[_ref_of(target)]
         if ended is None or not ended.status.is_final:
-            seen.setbacks[_ref_of(target)] = following.setback
-            raise seen.too_late(timeout) from seen.setback
+            seen.errors[_ref_of(target)] = following.last_error
+            raise seen.too_late(timeout) from seen.last_error
         if not ended.status.is_success:
             raise DeploymentFailed(digest.report(ended))
         return ended
@@ -242,7 +242,7 @@ class Watching:
                 try:
                     deployment = await watched.next_state(version)
                 finally:
-                    seen.setbacks[watched.ref] = watched.setback
+                    seen.errors[watched.ref] = watched.last_error
                 version = watched.version
                 seen.states[watched.ref] = deployment
                 if on_update is not None:
@@ -282,7 +282,7 @@ class Watching:
                 else:
                     errors.append(outcome)
         if is_late:
-            raise seen.too_late(timeout) from seen.setback
+            raise seen.too_late(timeout) from seen.last_error
         if errors:
             errors[0].add_note(f"The SDK could not poll {len(errors)} of {len(distinct)} deployments")
             raise errors[0]

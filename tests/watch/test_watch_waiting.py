@@ -113,7 +113,7 @@ def test_polls_that_fail_for_a_minute_end_a_wait() -> None:
         asyncio.get_running_loop().call_at(10, launch.fail, "getDeployment")
         with pytest.raises(ServerError) as caught:
             await launch.client().wait(launch.ref(0))
-        assert "last seen DEPLOYING" in caught.value.__notes__[0]
+        assert "was last DEPLOYING" in caught.value.__notes__[0]
         return now()
 
     assert 70 <= run(main()) < 100
@@ -127,7 +127,9 @@ def test_a_permanent_failure_ends_a_wait_immediately(status: int, kind: type[API
     async def main() -> float:
         with pytest.raises(kind) as caught:
             await launch.client().wait(launch.ref(0))
-        assert caught.value.__notes__ == [f"Deployment {launch.uids[0]} was never seen. It continues at the service"]
+        assert caught.value.__notes__ == [
+            f"The status of deployment {launch.uids[0]} is not known. The deployment continues at the service"
+        ]
         return now()
 
     assert run(main()) < 1
