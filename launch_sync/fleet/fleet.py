@@ -67,16 +67,16 @@ class Fleet:
             project_uids: UIDs of projects.
             environment_uids: UIDs of environments.
             git_branch: Pattern of the branch.
-            framework_preset: How the site is built and served.
+            framework_preset: Framework preset of the environment, such as `NEXTJS`.
             last_status: Status of the newest deployment, one or several. After a rollback in the console, the newest
                 deployment is a superseded one, and an older deployment is LIVE.
             idle_for: Minimum age of the newest deployment.
-            domain: Patterns of domains, such as `www.example.com` or `*.example.com`, in any case. An environment
-                matches if one of its domains matches one of the patterns.
-            file: A file with targets, instead of all other arguments. The file is JSON (a list of objects with
-                `project_uid` and `environment_uid`, or with `project` and `environment`), or text with a project and an
-                environment on each line, by UID or name. UIDs take no request. Names take a listing of the projects and
-                one of each project's environments.
+            domain: Patterns of domains, such as `www.example.com` or `*.example.com`, in upper or lower case. An
+                environment matches if one of its domains matches one of the patterns.
+            file: A file with targets, instead of all other arguments. The file is JSON (a list of objects with the keys
+                "project_uid" and "environment_uid", or "project" and "environment"), or text with a project and an
+                environment on each line, by UID or name. Names take a listing of the projects, and a listing of each
+                project's environments. UIDs take no request.
 
         Raises:
             InvalidArgumentError: A UID is malformed, or the file has another format.
@@ -177,9 +177,9 @@ class Fleet:
         Args:
             targets: The environments.
             path: Path that starts with `/`.
-            is_prefix: Whether to purge everything below the path, too.
+            is_prefix: Whether to also purge everything below the path.
             cache_tags: 1 to 100 tags.
-            hostnames: Bare host names.
+            hostnames: Host names without scheme and path.
 
         Raises:
             InvalidArgumentError: Not exactly one of path, tags and host names is given, or the organization's daily
@@ -236,22 +236,22 @@ class Fleet:
 
         Args:
             plan: The plan.
-            journal: File of the journal, or your own `Journal`. Without a journal, an interrupted run cannot be
-                resumed.
+            journal: File of the journal, or a journal that implements `Journal`. Without a journal, an interrupted run
+                cannot be resumed.
             variables: Values of the variables that the plan sets.
-            confirm: Number of environments that you want to change. The number is required, and must be right, for more
-                than 20 targets, for protected names, for names that the plan does not know, and for deletions.
-            protected: Name patterns of environments that need `confirm`, in any case. The run reads the names again
-                before it sends anything (one request for each project), and refuses an environment that has become
-                protected since the plan was made. `()` protects none.
+            confirm: Number of environments that you want to change. The number is required, and must be correct, for
+                more than 20 targets, for protected names, for names that the plan does not know, and for deletions.
+            protected: Name patterns of environments that need `confirm`, in upper or lower case. The run reads the
+                names again before it sends anything (one request for each project), and refuses an environment that
+                has become protected since the plan was made. `()` protects no environment.
             canary: Number of targets in a first wave that must all succeed before the run continues. Skipped targets do
                 not count.
-            wave_size: Number of targets in each further wave. None for growing waves: a tenth of the targets, then two,
+            wave_size: Number of targets in each further wave; None for growing waves: a tenth of the targets, then two,
                 three and four tenths.
-            concurrency: Number of targets that are in progress at the same time. None for all targets of a wave.
+            concurrency: Number of targets that are in progress at the same time; None for all targets of a wave.
             stop_on_failures: Share of the targets, 0 to 1, that may fail before the run stops. None never stops, and
                 sends all targets in one wave unless `wave_size` is given.
-            timeout: Seconds for the whole run. None for no limit.
+            timeout: Seconds for the whole run; None for no limit.
             deployment_timeout: Seconds that one deployment may take.
             on_event: Called with each event. If it raises an exception, the run stops, can be resumed from its journal,
                 and raises the exception.
@@ -319,6 +319,10 @@ class Fleet:
         The options are those of `run`. Pass the `variables` and `verify` that the run began with. `canary` and waves
         apply to targets that have not begun. `timeout` is for the rest of the run. The run refuses an environment that
         has become protected since the plan was made.
+
+        Args:
+            protected: Name patterns of protected environments, in upper or lower case. The run refuses an environment
+                that has become protected since the plan was made. `()` protects no environment.
 
         Returns:
             The report of all runs of the plan.

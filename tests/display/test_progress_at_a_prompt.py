@@ -215,7 +215,7 @@ async def test_an_interrupted_run_says_how_to_continue(
         with pytest.raises(asyncio.CancelledError):
             await run
 
-    resume, plan_again = f"launch.fleet.resume({str(path)!r})", "make a new plan for the remaining targets"
+    resume, plan_again = f"launch.fleet.resume({str(path)!r})", "Make a new plan for the remaining targets"
     hint = resume if is_kept else plan_again
     assert seen[-1].kind is FleetEventKind.INTERRUPTED
     assert hint in seen[-1].message
@@ -237,7 +237,7 @@ def test_a_run_can_be_resumed_after_an_error_of_its_observer(
         launch.fleet.run(plan, journal=journal, on_event=stop, wave_size=1)
 
     (note,) = caught.value.__notes__
-    assert note.endswith(f"launch.fleet.resume({str(journal)!r}) finishes the run")
+    assert note.endswith(f"Call launch.fleet.resume({str(journal)!r}) to finish the run")
     assert launch.fleet.resume(journal, on_event=lambda _: emulator.advance(60)).is_success
 
 

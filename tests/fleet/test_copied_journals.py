@@ -76,7 +76,7 @@ async def test_a_deployment_by_the_run_or_by_another_program_stays_ambiguous(
         report = await client.fleet.resume(copy, stop_on_failures=None)
 
         assert _states(report) == [OperationState.SUCCEEDED] * 5 + [OperationState.AMBIGUOUS]
-        assert "may be older than what its run did" in report.outcomes[5].message
+        assert "may not contain the last steps of its run" in report.outcomes[5].message
     assert created(emulator) == sorted([*uids(plan), target.environment_uid])
 
 

@@ -22,9 +22,10 @@ def test_a_run_that_ctrl_c_interrupted_can_be_resumed(tmp_path: Path) -> None:
     assert program.returncode == 0, program.stderr
     (hint,) = program.stderr.splitlines()
     assert re.match(
-        r"The run was interrupted: \d of 12 operations .*, \d are in progress. launch.fleet.resume\('", hint
+        r"The run was interrupted: \d of 12 operations .*, and \d (is|are) in progress. Call launch.fleet.resume\('",
+        hint,
     )
-    assert hint.endswith("run.journal') finishes the run")
+    assert hint.endswith("run.journal') to finish the run")
 
 
 def test_a_second_ctrl_c_gives_up_sent_operations_and_a_resumption_finds_them(tmp_path: Path) -> None:

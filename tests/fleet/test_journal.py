@@ -184,7 +184,7 @@ def test_a_journal_in_a_folder_that_is_not_there_is_refused(path: Path) -> None:
 
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_there_is_nothing_to_resume_without_a_journal(path: Path, in_memory: bool) -> None:
-    with pytest.raises(JournalError, match=r"Start a run with fleet\.run"):
+    with pytest.raises(JournalError, match=r"launch\.fleet\.run\(plan, journal=\.\.\.\)"):
         (MemoryJournal() if in_memory else FileJournal(path)).open(None, check=_accept_any_plan)
     assert not path.exists()
 

@@ -591,7 +591,7 @@ async def test_a_resumed_run_reports_all_its_runs(
     assert second.seconds > first.seconds
     assert second.waited >= first.waited
     assert second.started_at == first.started_at
-    assert "and 2 runs" in second.summary
+    assert "in 2 runs" in second.summary
     assert json.loads(second.to_json())["runs"] == 2
     assert f'time="{second.seconds:.3f}"' in second.to_junit()
     assert ", in 2 runs" in second.to_html()

@@ -72,7 +72,7 @@ class FileJournal:
         self.close()
 
     @property
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Whether a file or link exists at the path."""
         return os.path.lexists(self.path)
 
@@ -100,12 +100,14 @@ class FileJournal:
         return self._last_step_at
 
     def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:
-        """Take the journal for this run; see `Journal.open`."""
+        """Open the journal for this run; see `Journal.open`."""
         path = _resolved(self.path)
         is_new = not path.exists()
         if is_new:
             if plan is None:
-                raise JournalError(f"there is no journal at {self.path}. Start a run with fleet.run(plan, journal=...)")
+                raise JournalError(
+                    f"The journal {self.path} does not exist. launch.fleet.run(plan, journal=...) creates one"
+                )
             check(plan)
             _create(path, plan)
         file = _open_locked(path)
@@ -142,7 +144,7 @@ class FileJournal:
         if plan is not None and kept.uid != plan.uid:
             raise JournalError(
                 f"{self.path} belongs to another plan ({kept.uid[:8]}, {kept.action}). "
-                "Resume that plan with fleet.resume(journal), or use another file for this plan"
+                "Resume that plan with launch.fleet.resume(journal), or use another file for this plan"
             )
         check(kept)
         file_id = identity(file)

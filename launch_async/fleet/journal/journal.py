@@ -111,7 +111,7 @@ class Journal(Protocol):
     """
 
     def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:
-        """Take the journal for this run. Start it with a plan, or continue with the plan in the journal.
+        """Open and lock the journal for this run. Start it with a plan, or continue with the plan in the journal.
 
         Args:
             plan: The plan of a new run; None to continue with the plan in the journal.

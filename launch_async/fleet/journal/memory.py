@@ -20,14 +20,14 @@ class MemoryJournal:
         self._in_use = False
 
     def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:
-        """Take the journal for this run; see `Journal.open`."""
+        """Open the journal for this run; see `Journal.open`."""
         if self._in_use:
-            raise JournalInUse("the journal is in use by another run. Wait for that run, or stop it")
+            raise JournalInUse("The journal is in use by another run. Wait for that run, or stop it")
         kept = self._plan or plan
         if kept is None:
-            raise JournalError("the journal is empty. Start a run with fleet.run(plan, journal=...)")
+            raise JournalError("The journal is empty. Start a run with launch.fleet.run(plan, journal=...)")
         if plan is not None and plan.uid != kept.uid:
-            raise JournalError("the journal belongs to another plan. Resume that plan, or use another journal")
+            raise JournalError("The journal belongs to another plan. Resume that plan, or use another journal")
         check(kept)
         if self._plan is None:
             self._plan = kept

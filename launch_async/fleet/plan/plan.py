@@ -192,7 +192,9 @@ class Plan(Displayable):
             InvalidArgumentError: `size` is less than 1, or the plan is a mixed plan.
         """
         if isinstance(self.action, Mixed):
-            raise InvalidArgumentError("plan", "is a mixed plan and cannot be split: its operations need each other")
+            raise InvalidArgumentError(
+                "plan", "is a mixed plan and cannot be split, because its operations depend on each other"
+            )
         if size < 1:
             raise InvalidArgumentError("size", f"must be at least 1, not {size}")
         pieces = [self.operations[start : start + size] for start in range(0, len(self.operations), size)]
@@ -380,7 +382,7 @@ def _check_targets(targets: Sequence[Target]) -> None:
         raise InvalidArgumentError("targets", "the selection matches no environment, so there is nothing to plan")
     twice = sorted(uid for uid, count in Counter(target.environment_uid for target in targets).items() if count > 1)
     if twice:
-        raise InvalidArgumentError("targets", f"{', '.join(twice[:5])} is listed more than once. List each target once")
+        raise InvalidArgumentError("targets", f"contain duplicates: {', '.join(twice[:5])}. List each target once")
 
 
 def _figure(rate: float) -> float | None:
@@ -431,7 +433,7 @@ def _read_operation(document: dict[str, object]) -> PlannedOperation:
     action = cast("dict[str, object] | None", document.get("action"))
     return PlannedOperation(
         key=str(document["key"]),
-        target=Target.from_dict(document["target"], is_there=action is None),
+        target=Target.from_dict(document["target"], exists=action is None),
         change=None if change is None else VariableChange(**{name: tuple(keys) for name, keys in change.items()}),
         action=None if action is None else _read_action(action),
         stage=cast("int", document.get("stage", 0)),

@@ -72,12 +72,12 @@ class Target:
         }
 
     @classmethod
-    def from_dict(cls, document: object, *, is_there: bool = True) -> Self:
+    def from_dict(cls, document: object, *, exists: bool = True) -> Self:
         """Return the target that `to_dict` wrote.
 
         Args:
             document: Result of `to_dict`.
-            is_there: Whether both UIDs are required.
+            exists: Whether the environment exists, so that both UIDs are required.
 
         Raises:
             ValueError: The document is not a target.
@@ -96,7 +96,7 @@ class Target:
         number, seconds = fields.get("last_number"), fields.get("last_seconds")
         uids = {name: texts.pop(name) for name in ("project_uid", "environment_uid")}
         for name, uid in uids.items():
-            if is_there or uid:
+            if exists or uid:
                 check_uid(name, uid)
         return cls(
             **uids,

@@ -99,12 +99,12 @@ class FleetReport(Displayable):
     def summary(self) -> str:
         """The totals in one line."""
         counts = ", ".join(f"{count} {state}" for state, count in self.totals.items()) or "nothing to do"
-        again = f" and {self.runs} runs" if self.runs > 1 else ""
+        again = f" in {self.runs} runs" if self.runs > 1 else ""
         done = "; everything was done before, and this run sent nothing" if self.nothing_left else ""
         stop = f"; stopped: {self.stopped}" if self.stopped else ""
         return (
             f"{counts} in {self.seconds:.1f} s with {self.requests} requests{again} "
-            f"({self.waited:.1f} s of waiting for the rate limit){done}{stop}"
+            f"(total wait for the rate limit: {self.waited:.1f} s){done}{stop}"
         )
 
     def rows(self) -> list[dict[str, object]]:
@@ -132,7 +132,7 @@ class FleetReport(Displayable):
         return MARKDOWN(self)
 
     def to_html(self) -> str:
-        """Return a complete HTML page with a picture of the waves. The page loads no other files."""
+        """Return a complete HTML page with a chart of the waves. The page loads no other files."""
         return PAGE(self)
 
     def to_json(self) -> str:

@@ -43,7 +43,7 @@ def check_names(targets: Sequence[Target], names: Mapping[str, str], protected: 
         raise InvalidArgumentError(
             "plan",
             f"changes environments whose names have become protected since it was made ({', '.join(renamed[:3])}"
-            f"{', ...' if len(renamed) > 3 else ''}). Make a new plan, or pass protected=() to change them, too",
+            f"{', ...' if len(renamed) > 3 else ''}). Make a new plan, or pass protected=() to change them anyway",
         )
 
 

@@ -59,8 +59,8 @@ def sends_of_missing_steps(
 def unknown_deployment(operation: PlannedOperation, cause: AmbiguousOutcome) -> AmbiguousOutcome:
     """Return the error for a deployment that the run or another program may have created."""
     return AmbiguousOutcome(
-        f"the journal is a copy that may be older than what its run did. {operation.target.label} was deployed since "
-        f"the journal's last step ({', '.join(cause.candidates)}), by the run or by another program. Nothing was sent. "
+        "The journal is a copy, and may not contain the last steps of its run. The run or another program has deployed "
+        f"{operation.target.label} since the journal's last step ({', '.join(cause.candidates)}), so nothing was sent. "
         "Check in Launch whether the environment already has the deployment that the plan asks for",
         candidates=cause.candidates,
         operation=cause.operation,
@@ -70,7 +70,7 @@ def unknown_deployment(operation: PlannedOperation, cause: AmbiguousOutcome) -> 
 def unknown_revalidation(operation: PlannedOperation) -> AmbiguousOutcome:
     """Return the error for a cache revalidation that may have been done after the journal's last step."""
     return AmbiguousOutcome(
-        f"the journal is a copy that may be older than what its run did. The run may have revalidated the cache of "
-        f"{operation.target.label}, and this cannot be checked. Make a new plan if the cache is still old",
+        "The journal is a copy, and may not contain the last steps of its run. The run may have revalidated the cache "
+        f"of {operation.target.label}, and the SDK cannot check this. Make a new plan if the cache is still old",
         operation="revalidateCdnCache",
     )

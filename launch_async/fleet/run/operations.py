@@ -49,7 +49,7 @@ from launch_async.resources._create.reconciling import C, CreationLog, CreationO
 from launch_async.resources._create.sending import SendRecord
 from launch_async.watch.report import build_lengths
 
-__all__ = ["HeldBackError", "Operations", "TaskWork"]
+__all__ = ["NotStartedError", "Operations", "TaskWork"]
 
 _LOG: Final = logging.getLogger(__name__)
 _MAX_SENDING: Final = 20
@@ -58,7 +58,7 @@ _CONTROL_CHECK_S: Final = 1.0
 """Seconds after which a wait notices that the run was paused or stopped."""
 
 
-class HeldBackError(Exception):
+class NotStartedError(Exception):
     """The run was paused or stopped before this operation sent anything."""
 
 
@@ -89,7 +89,7 @@ class Operations:
         """Carry out the remaining steps of an operation, and record its outcome.
 
         Raises:
-            HeldBackError: The run is paused or stopped, and nothing was sent.
+            NotStartedError: The run is paused or stopped, and nothing was sent.
             LaunchError: The operation failed.
         """
         match action:
@@ -302,7 +302,7 @@ class Operations:
         )
         if others := sorted(set(diff.removed) - set(action.removed)):
             raise ConcurrentChangeError(
-                f"another program added {', '.join(others)} at the same time. Nothing was written. Make a new plan",
+                f"Another program added {', '.join(others)} at the same time. Nothing was written. Make a new plan",
                 keys=others,
             )
         if diff.has_changes:
@@ -317,8 +317,8 @@ class Operations:
             raise unknown_revalidation(operation)
         if self._state.entry(operation).state is OperationState.INTENDED:
             raise AmbiguousOutcome(
-                f"an interrupted cache revalidation of {target.label} may have taken effect, and this cannot be "
-                "checked. Make a new plan if the cache is still old",
+                f"An interrupted cache revalidation of {target.label} may have taken effect, and the SDK cannot check "
+                "this. Make a new plan if the cache is still old",
                 operation="revalidateCdnCache",
             )
 
@@ -440,7 +440,7 @@ class Operations:
         with metered(Meter(before_send=before_send)) as meter:
             try:
                 await _finished(work(), unless=lambda: not is_sent)
-            except (LaunchError, BrokenRunError, HeldBackError):
+            except (LaunchError, BrokenRunError, NotStartedError):
                 raise
             except Exception:
                 # A middleware may have raised this before anything was sent.
@@ -450,7 +450,7 @@ class Operations:
 
     def _check_not_held(self) -> None:
         if self._control.is_paused or self._control.stopped:
-            raise HeldBackError
+            raise NotStartedError
 
 
 class TaskWork:

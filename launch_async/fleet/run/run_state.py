@@ -296,7 +296,8 @@ class RunState:
     def progress(self) -> str:
         """How many operations have ended and are in progress, in words."""
         begun = sum(entry.state in (OperationState.INTENDED, OperationState.SENT) for entry in self._entries.values())
-        return f"{self._ended} of {len(self._entries)} operations have ended, {begun} are in progress"
+        verb = "is" if begun == 1 else "are"
+        return f"{self._ended} of {len(self._entries)} operations have ended, and {begun} {verb} in progress"
 
     @property
     def is_unfinished(self) -> bool:

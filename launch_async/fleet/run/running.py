@@ -40,7 +40,7 @@ from launch_async.fleet.run.checks import check_names
 from launch_async.fleet.run.events import FleetEventKind
 from launch_async.fleet.run.kept_report import report_of
 from launch_async.fleet.run.names import names_now
-from launch_async.fleet.run.operations import HeldBackError, Operations
+from launch_async.fleet.run.operations import NotStartedError, Operations
 from launch_async.fleet.run.options import RunOptions
 from launch_async.fleet.run.run_state import BrokenRunError, RunState, ended_at_of
 from launch_async.fleet.run.uploads import SharedUpload, UploadFailedError
@@ -68,7 +68,7 @@ class FleetRun:
         journal: Journal,
         options: RunOptions,
         *,
-        resumption: str | None = "A resumption of its journal",
+        resumption: str | None = "launch.state.resume(journal, state)",
     ) -> None:
         """Begin with a journal's state.
 
@@ -130,9 +130,9 @@ class FleetRun:
         words = self._state.progress
         if self._state.is_unfinished:
             if self._resumption is None:
-                words += ". The run has no journal and cannot be resumed: make a new plan for the remaining targets"
+                words += ". The run has no journal and cannot be resumed. Make a new plan for the remaining targets"
             else:
-                words += f". {self._resumption} finishes the run"
+                words += f". Call {self._resumption} to finish the run"
             error.add_note(f"The run was interrupted: {words}")
         # The observer comes first: a live table restores the terminal, and an earlier log line would garble the table.
         self._state.emit_last(FleetEventKind.INTERRUPTED, message=f"interrupted: {words}")
@@ -275,7 +275,7 @@ class FleetRun:
         missing = [one for one in needed if self._state.entry(one).state is not OperationState.SUCCEEDED]
         failed = [one for one in missing if self._state.entry(one).state.is_final]
         if failed and not self._control.stopped:
-            message = f"was not started, because an operation that it depends on has failed: {failed[0].label}"
+            message = f"not started, because an operation that it depends on has failed: {failed[0].label}"
             self._state.end(operation, OperationState.FAILED, {"message": message})
         return not missing
 
@@ -286,7 +286,7 @@ class FleetRun:
             try:
                 ready = self._with_uids(operation)
                 await self._operations.carry_out(ready, action)
-            except HeldBackError:
+            except NotStartedError:
                 continue
             except UploadFailedError as error:
                 self._stop(f"the upload failed: {error.cause.message}")

@@ -64,7 +64,7 @@ async def applied(
     values = await _checked(services, plan.steps, plan.state, planned.operations)
     steps = {operation.key: step for operation, step in zip(planned.operations, plan.steps, strict=False)}
     kept = journal_of(journal)
-    if plan.is_empty and not (isinstance(kept, FileJournal) and kept.is_there):
+    if plan.is_empty and not (isinstance(kept, FileJournal) and kept.exists):
         # An empty plan needs no file, unless an earlier run was interrupted.
         kept = MemoryJournal()
     try:
