@@ -422,7 +422,7 @@ class LaunchClient:
 
     @cached_property
     def state(self) -> DeclaredState:
-        """Declared state: a document describes the wanted state of a fleet. Pull it, compare it, apply it."""
+        """Declared state: a document that describes the desired projects and environments."""
         from launch_async.state.declared import DeclaredState
 
         return DeclaredState(self._fleet_services)
@@ -467,8 +467,8 @@ class LaunchClient:
 
         Raises:
             InvalidArgumentError: A name is empty or not a string; no request was sent.
-            NameNotFound: No name fits; `candidates` contains similar names by UID.
-            AmbiguousName: Several names fit; `candidates` contains these names by UID.
+            NameNotFound: No name matches; `candidates` contains similar names by UID.
+            AmbiguousName: Several names match; `candidates` contains these names by UID.
             NotFoundError: There is no project with this UID (404).
 
         API: `listProjects`, `listEnvironments`; scope `launch.projects:read` or `launch:manage`.
@@ -511,15 +511,15 @@ class LaunchClient:
                 `PreviousUpload()` is the ZIP of the last deployment. For a Git project: `Commit("sha")` or
                 `LatestCommit()`; the service does not accept the token of an app for these. The SDK reads a file or
                 stream once, from its current position to its end, and leaves it open.
-            wait: Whether to wait for the end. Otherwise the call returns the deployment right after its creation.
+            wait: Whether to wait until the deployment has ended. If False, the call returns right after the creation.
             on_log: Called once with each line of the build log while waiting.
             on_progress: Called with the number of uploaded bytes. It starts again from 0 if the upload starts again.
             progress: Whether to show the progress: as a card in a notebook, and elsewhere as one line for each step on
                 standard output. The display sends no requests. By default, `launch_sync` shows the progress in an
                 interactive session (Jupyter, IPython, a Python prompt) if there is no callback. `launch_async` does
                 not show it by default.
-            timeout: Seconds for packing, upload, creation and waiting together. Checks have their own timeouts.
-                Restoring the previous version has the same number of seconds again.
+            timeout: Seconds for packing, upload, creation and waiting together. Checks have their own timeouts, and
+                restoring the previous version may take the same time again.
             secrets: How to handle files that contain secrets: `refuse` the deployment, `drop` the files (only from a
                 folder), or `send` them.
             skip_unchanged: Path of a file that records the deployed files; it does not need to exist. If the same
@@ -590,8 +590,8 @@ class LaunchClient:
         Args:
             project_uid: The project.
             environment_uid: The environment.
-            to: The deployment to restore, or its UID. By default the last live deployment before the current one that
-                has another commit or another ZIP.
+            to: UID of the deployment to restore, or a `Deployment` object. By default, the SDK restores the last live
+                deployment before the current one that has another commit or another ZIP.
             on_log: Called once with each line of the build log while waiting.
             on_progress: Called with the number of uploaded bytes. It starts again from 0 if the upload starts again.
             progress: Whether to show the progress, as for `deploy`.
@@ -705,8 +705,8 @@ class LaunchClient:
             on_log: Called once with each line of the build log while waiting.
             on_progress: Called with the number of uploaded bytes. It starts again from 0 if the upload starts again.
             progress: Whether to show the progress, as for `deploy`.
-            timeout: Seconds until the deployment must have ended. Restoring the previous version has the same number of
-                seconds again.
+            timeout: Seconds until the deployment must have ended. Restoring the previous version may take the same time
+                again.
 
         Returns:
             The deployment; None if the deployment was never created. You can then deploy again.
@@ -755,12 +755,13 @@ class LaunchClient:
                 ZIP, an `ArchiveListing` or an `Archive`, as for `deploy`.
             description: Free text, at most 255 characters.
             environment_name: Name of the environment, at most 200 characters.
-            framework_preset: How the site is built and served.
+            framework_preset: Framework preset, which determines how Launch builds and serves the site.
             output_directory: Folder with the built site. By default the folder of the preset, which is `./` for OTHER.
             build_command: Command that builds the site; no command by default.
             server_command: Command that starts the server.
             environment_variables: Variables of the environment: at most 128 variables and 14 KB, without empty values.
-            wait: Whether to wait for the end. Otherwise the call returns as soon as it finds the deployment.
+            wait: Whether to wait until the deployment has ended. If False, the call returns when it has found the
+                deployment.
             on_log: Called once with each line of the build log while waiting.
             on_progress: Called with the number of uploaded bytes. It starts again from 0 if the upload starts again.
             progress: Whether to show the progress: as a card in a notebook, and elsewhere as one line for each step on
@@ -825,7 +826,7 @@ class LaunchClient:
         Args:
             ref: The deployment, a reference to it, or the JSON of a reference. A deployment that has already ended is
                 returned without a request.
-            timeout: Maximum wait in seconds.
+            timeout: Seconds that the wait may take.
             on_update: Called with the first state, and with each state that differs from the previous one.
             progress: Whether to show the progress, as for `deploy`.
 
@@ -971,7 +972,7 @@ class LaunchClient:
         since: datetime | timedelta | None = None,
         until: datetime | None = None,
     ) -> AsyncIterator[ServerLogLine]:
-        """Iterate over the server log of a site, each line once, until the time `until`, or without end.
+        """Iterate over the server log of a site, each line once, until the time `until`, or without an end.
 
         If the service offers live logs, one request opens a session, and each line arrives when it is written. The
         client opens a session again when it ends or breaks, and reads the lines in between from the stored log. If
@@ -980,8 +981,8 @@ class LaunchClient:
 
         Args:
             ref: The deployment, as for `wait`.
-            since: Start: a time with a time zone, or a duration before now. By default now.
-            until: End: a time with a time zone, which may be in the future.
+            since: Start of the log: a time with a time zone, or a duration before now. The default is now.
+            until: End of the log: a time with a time zone, which may be in the future.
 
         Raises:
             InvalidArgumentError: `ref` is not a deployment or a reference, or a time has no time zone.

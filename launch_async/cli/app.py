@@ -17,12 +17,12 @@ from launch_async.errors import LaunchError
 __all__ = ["COMMANDS", "command_line", "run"]
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "site": ("sites", "Create a project from a folder or ZIP, deploy it and wait for it."),
-    "deploy": ("sites", "Deploy to an environment and wait for it."),
+    "site": ("sites", "Create a project from a folder or ZIP, and deploy it."),
+    "deploy": ("sites", "Deploy to an environment, and wait until the site is live."),
     "restore": ("sites", "Deploy the previous version again."),
     "promote": ("sites", "Deploy the version of one environment to another environment."),
     "preview": ("previews", "Create, list, extend and delete preview environments."),
-    "resume-release": ("sites", "Finish a deploy or promote whose process was killed."),
+    "resume-release": ("sites", "Finish a deploy or promote command whose process was killed."),
     "wait": ("logs", "Wait until a deployment has ended."),
     "logs": ("logs", "Show the build log of a deployment."),
     "server-logs": ("logs", "Show the server log of a deployment."),
@@ -66,7 +66,7 @@ class _Commands(click.Group):
 
             close = difflib.get_close_matches(name, COMMANDS, n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
-            raise click.UsageError(f"There is no command {name!r}.{hint} Type --help for a list of all commands.", ctx)
+            raise click.UsageError(f"There is no command {name!r}.{hint} Use --help for a list of all commands.", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -78,12 +78,12 @@ class _Commands(click.Group):
     metavar="URL",
     help="Address of the API, instead of the region's address.",
 )
-@click.option("--rate-limit", type=int, metavar="N", help="Requests per second of your plan; 10 by default.")
-@click.option("--json", "is_json", is_flag=True, help="Write JSON. The option can also follow the command.")
+@click.option("--rate-limit", type=int, metavar="N", help="Requests per second that your plan allows; 10 by default.")
+@click.option("--json", "is_json", is_flag=True, help="Write JSON. You can also type this option after the command.")
 @click.option(
     "--log",
     type=click.Choice(["debug", "info", "warning"], case_sensitive=False),
-    help="Write the SDK's log to standard error, from this level on.",
+    help="Write the SDK's log messages of this level and higher to standard error.",
 )
 @click.version_option(__version__, prog_name="contentstack-launch")
 @click.pass_context
@@ -98,9 +98,9 @@ def command_line(
 ) -> None:
     """Deploy sites to Contentstack Launch, follow builds, and run bulk operations.
 
-    Credentials come from environment variables or from `login`. The variables
-    are CONTENTSTACK_ACCESS_TOKEN; or CONTENTSTACK_CLIENT_ID and
-    CONTENTSTACK_CLIENT_SECRET; or CONTENTSTACK_AUTHTOKEN.
+    Credentials come from environment variables or from `login`. Set
+    CONTENTSTACK_ACCESS_TOKEN, or CONTENTSTACK_CLIENT_ID and
+    CONTENTSTACK_CLIENT_SECRET, or CONTENTSTACK_AUTHTOKEN.
 
     PROJECT and ENVIRONMENT are names, globs or UIDs.
 

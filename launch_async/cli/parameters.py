@@ -55,8 +55,8 @@ _KINDS: Final[Mapping[str, click.ParamType[Any] | type]] = {
     "str | os.PathLike[str] | Journal": click.Path(dir_okay=False),
 }
 _CHECK_TEXT: Final = (
-    "Check of the live site after the deployment: a path such as /health, also with conditions, such as "
-    "/,status=200,contains=Welcome. Repeatable. A site that fails a check is a failure."
+    "Check of the live site after the deployment: a path such as /health, or a path with conditions, such as "
+    "/,status=200,contains=Welcome; repeatable. The command fails if the site fails a check."
 )
 _MANY: Final = re.compile(r"(?:Iterable|Sequence)\[(.*)\]")
 
@@ -92,7 +92,7 @@ def texts_of_arguments(call: Call) -> dict[str, str]:
     if section is None:
         return {}
     found = re.findall(r"^    (\w+): (.*?)(?=^    \w|\Z)", section[1], re.MULTILINE | re.DOTALL)
-    return {name: " ".join(text.replace("`", "").split()) for name, text in found}
+    return {name: " ".join(text.split()) for name, text in found}
 
 
 def _keywords(call: Call, without: Collection[str]) -> list[inspect.Parameter]:
@@ -106,13 +106,17 @@ def _keywords(call: Call, without: Collection[str]) -> list[inspect.Parameter]:
 def _as_typed(text: str, parameter: inspect.Parameter, names: Collection[str]) -> str:
     """Return the description of an argument for a user who types options.
 
-    Other arguments become their options, seconds become a time, and None, which nobody can type, becomes the default.
+    Names of arguments become options, and seconds become a time. A user cannot type None or an object, so None becomes
+    the default, and objects are left out.
     """
     kind = str(parameter.annotation)
     if "CheckLike" in kind:
         return _CHECK_TEXT
     if "| Journal" in kind:
         text = re.sub(r",? or a journal\b[^.]*", "", text)
+    if "Deployment | str" in kind:
+        text = re.sub(r", or a `Deployment` object", "", text)
+    text = re.sub(r" [^.]*`\(\)`[^.]*\.", "", text)
     if parameter.default is None:
         text = re.sub(r"\bNone for\b", "the default is", text)
         text = re.sub(r"\bWith None\b", "Without this option", text)
@@ -122,8 +126,8 @@ def _as_typed(text: str, parameter: inspect.Parameter, names: Collection[str]) -
     if _is_time(parameter):
         text = re.sub(r"^Seconds\b", "Time", text)
     for name in names:
-        if "_" in name:
-            text = re.sub(rf"\b{name}\b", f"--{name.replace('_', '-')}", text)
+        text = re.sub(rf"`{name}`" if "_" not in name else rf"`?\b{name}\b`?", f"--{name.replace('_', '-')}", text)
+    text = re.sub(r"^Return\b", "Show", text.replace("`", ""))
     text = re.sub(r"\bLaunchClient\.(\w+)", r"the command \1", text)
     text = re.sub(r"\bresume_release\b", "the command resume-release", text)
     first, space, rest = text.partition(" ")
@@ -167,7 +171,8 @@ def _flag_text(text: str, *, is_on: bool) -> str:
     what = text.removeprefix("Whether to ")
     if what == text:
         return text
-    return f"Do not {what}" if is_on else what[:1].upper() + what[1:]
+    # The other sentences of the docstring describe the call without the flag, which would have the opposite meaning.
+    return f"Do not {what.partition('. ')[0].rstrip('.')}." if is_on else what[:1].upper() + what[1:]
 
 
 def _kind_of(parameter: inspect.Parameter, kind: str) -> click.ParamType[Any] | type:
@@ -180,7 +185,7 @@ def _kind_of(parameter: inspect.Parameter, kind: str) -> click.ParamType[Any] | 
         if name in kind.split(" | "):
             return click.Choice([str(member) for member in members], case_sensitive=False)
     if kind not in _KINDS:
-        raise TypeError(f"no option is known for {parameter.name}: {kind}")
+        raise TypeError(f"no type of option is known for {parameter.name}: {kind}")
     return _KINDS[kind]
 
 

@@ -172,6 +172,6 @@ def read_value(name: str, reference: str | None) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise click.UsageError(f"{name}: The file {where} cannot be read: {error}") from None
     raise click.UsageError(
-        f"{name}: A value cannot be an argument, because other users of the machine can see arguments. Write {name} to "
+        f"{name}: A value cannot be an argument, because other users of the machine can see arguments. Use {name} to "
         f"type the value or to pass it on standard input, {name}=env:VARIABLE, or {name}=file:PATH."
     )

@@ -241,9 +241,10 @@ class Fleet:
             variables: Values of the variables that the plan sets.
             confirm: Number of environments that you want to change. The number is required, and must be correct, for
                 more than 20 targets, for protected names, for names that the plan does not know, and for deletions.
-            protected: Name patterns of environments that need `confirm`, in upper or lower case. The run reads the
-                names again before it sends anything (one request for each project), and refuses an environment that
-                has become protected since the plan was made. `()` protects no environment.
+            protected: Name patterns of protected environments, in upper or lower case. Changes of these environments
+                need a confirmation. The run reads the names again before it sends anything (one request for each
+                project), and refuses an environment that has become protected since the plan was made. `()` protects
+                no environment.
             canary: Number of targets in a first wave that must all succeed before the run continues. Skipped targets do
                 not count.
             wave_size: Number of targets in each further wave; None for growing waves: a tenth of the targets, then two,
@@ -319,10 +320,6 @@ class Fleet:
         The options are those of `run`. Pass the `variables` and `verify` that the run began with. `canary` and waves
         apply to targets that have not begun. `timeout` is for the rest of the run. The run refuses an environment that
         has become protected since the plan was made.
-
-        Args:
-            protected: Name patterns of protected environments, in upper or lower case. The run refuses an environment
-                that has become protected since the plan was made. `()` protects no environment.
 
         Returns:
             The report of all runs of the plan.

@@ -199,7 +199,7 @@ def test_doctor_names_the_fault_and_the_fix(command: Command, monkeypatch: pytes
     ill = command("doctor", "--json")
 
     assert healthy.code == 0
-    assert "WRONG" not in healthy.out
+    assert "FAIL" not in healthy.out
     assert ill.code == ExitCode.FAILED
     wrong = {one["check"]: one["cure"] for one in ill.document if not one["is_ok"]}
     assert wrong.keys() == {"organization"}

@@ -22,7 +22,7 @@ def confirm(session: Session, given: dict[str, Any], plan: object, count: int) -
     if given.get("confirm") is not None or not sys.stdin.isatty() or session.output.is_json:
         return
     session.output.note(str(plan))
-    click.confirm(f"Make {count} changes?", abort=True, err=True)
+    click.confirm("Make 1 change?" if count == 1 else f"Make {count} changes?", abort=True, err=True)
     given["confirm"] = count
 
 

@@ -41,8 +41,8 @@ class Finding:
     Attributes:
         check: Name of the check.
         is_ok: Whether there is no problem.
-        tried: The result in words.
-        cure: The way to fix a problem; empty if there is none.
+        tried: Description of the result.
+        cure: How to fix the problem; empty if there is none.
     """
 
     check: str
@@ -54,7 +54,7 @@ class Finding:
 @click.command()
 @pass_session
 def doctor(session: Session) -> int:
-    """Check credentials, network, clock and rate limit. Change nothing.
+    """Check credentials, network, clock and rate limit. Nothing is changed.
 
     The command sends one request. The exit code is 1 if a check fails.
     """
@@ -62,7 +62,7 @@ def doctor(session: Session) -> int:
     for finding in _findings(session):
         findings.append(finding)
         if not session.output.is_json:
-            mark = "ok   " if finding.is_ok else "WRONG"
+            mark = "ok   " if finding.is_ok else "FAIL "
             cure = f"\n       -> {finding.cure}" if finding.cure else ""
             session.output.item(finding, f"{mark} {finding.check}: {finding.tried}{cure}")
     if session.output.is_json:
@@ -76,7 +76,7 @@ def _findings(session: Session) -> Iterator[Finding]:
     try:
         client = session.client
     except ConfigurationError as error:
-        yield Finding("credentials", False, "none in the environment and in the keyring", error.message)
+        yield Finding("credentials", False, "There are none in the environment or the keyring.", error.message)
         return
     sources = client.settings_sources
     yield Finding("credentials", True, f"from {sources.get('credentials', 'an argument')}")
@@ -108,9 +108,9 @@ def _authority() -> Finding:
     path = os.environ.get("SSL_CERT_FILE")
     if path is None:
         return Finding("certificates", True, "certificate authorities of the system")
-    is_there = Path(path).is_file()
-    cure = "" if is_there else "Set SSL_CERT_FILE to a file that exists, or unset it."
-    return Finding("certificates", is_there, f"SSL_CERT_FILE={path}", cure)
+    exists = Path(path).is_file()
+    cure = "" if exists else "Set SSL_CERT_FILE to a file that exists, or unset it."
+    return Finding("certificates", exists, f"SSL_CERT_FILE={path}", cure)
 
 
 def _organization(client: LaunchClient) -> Iterator[Finding]:
@@ -144,7 +144,7 @@ def _clock(asked_at: datetime, date: str | None) -> Finding:
 
 
 _CURES: tuple[tuple[type[LaunchError], str], ...] = (
-    (InvalidTokenError, "Get a new token, or set the region in which the token was issued."),
+    (InvalidTokenError, "Get a new token, or set the region that issued the token."),
     (UnauthorizedError, "Check which credentials are set. The line 'credentials' shows where they come from."),
     (ForbiddenError, "Check the UID of the organization and the scopes of the token."),
     (TransportError, "Check the network, the proxy and the certificates."),
@@ -152,4 +152,4 @@ _CURES: tuple[tuple[type[LaunchError], str], ...] = (
 
 
 def _cure(error: LaunchError) -> str:
-    return next((cure for kind, cure in _CURES if isinstance(error, kind)), "See the message.")
+    return next((cure for kind, cure in _CURES if isinstance(error, kind)), "Read the message above.")

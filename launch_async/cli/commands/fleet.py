@@ -33,13 +33,13 @@ def select(session: Session, **options: object) -> None:
 
 @fleet.group()
 def plan() -> None:
-    """Write a plan to a file, or show it. Change nothing."""
+    """Make a plan, and show it or write it to a file. Nothing is changed."""
 
 
 def _planned(session: Session, plan: Plan, output: str | None) -> None:
     if output is not None:
         plan.save(output)
-        session.output.note(f"The plan is in {output}. Read it, then type: contentstack-launch fleet run {output}")
+        session.output.note(f"The plan is in {output}. To run the plan: contentstack-launch fleet run {output}")
     session.output.result(plan)
 
 
@@ -59,7 +59,7 @@ def _selecting(function: click.decorators.FC) -> click.decorators.FC:
 @workflow(Fleet.plan_redeploy)
 @pass_session
 def redeploy(session: Session, source: object, output: str | None, **options: object) -> None:
-    """Plan to deploy SOURCE, or the current version of each environment."""
+    """Make a plan that deploys SOURCE or the current versions."""
     bulk = session.client.fleet
     chosen = bulk.select(**taken_by(Fleet.select, options))
     _planned(
@@ -77,7 +77,10 @@ def redeploy(session: Session, source: object, output: str | None, **options: ob
 def variables(
     session: Session, names: tuple[str, ...], remove: tuple[str, ...], output: str | None, **options: object
 ) -> None:
-    """Plan to set variables: NAME, NAME=env:VARIABLE or NAME=file:PATH (see `vars set`)."""
+    """Make a plan that sets or removes variables.
+
+    NAME, NAME=env:VARIABLE and NAME=file:PATH work as for `vars set`.
+    """
     bulk = session.client.fleet
     chosen = bulk.select(**taken_by(Fleet.select, options))
     _planned(session, bulk.plan_variables(chosen, _values(names), remove=remove), output)
@@ -88,7 +91,7 @@ def variables(
 @workflow(Fleet.plan_revalidate)
 @pass_session
 def purge(session: Session, output: str | None, **options: object) -> None:
-    """Plan to revalidate the CDN cache of environments."""
+    """Make a plan that revalidates the CDN cache."""
     bulk = session.client.fleet
     chosen = bulk.select(**taken_by(Fleet.select, options))
     _planned(session, bulk.plan_revalidate(chosen, **taken_by(Fleet.plan_revalidate, options)), output)
@@ -99,7 +102,10 @@ def purge(session: Session, output: str | None, **options: object) -> None:
 @click.option("--output", "-o", type=click.Path(dir_okay=False), help="File for the plan.")
 @pass_session
 def delete(session: Session, environments: tuple[str, ...], output: str | None) -> None:
-    """Plan to delete environments, given by complete names or UIDs."""
+    """Make a plan that deletes environments.
+
+    PROJECT and ENVIRONMENT are complete names or UIDs.
+    """
     pairs = [(project, environment) for project, _, environment in (one.partition("/") for one in environments)]
     _planned(session, session.client.fleet.plan_delete(pairs), output)
 
@@ -116,7 +122,11 @@ def delete(session: Session, environments: tuple[str, ...], output: str | None) 
 @workflow(Fleet.run, without={"variables"})
 @pass_session
 def run(session: Session, plan: str, names: tuple[str, ...], **options: object) -> int:
-    """Run a PLAN file. The journal, PLAN.journal by default, allows a resumption."""
+    """Run the plan in the file PLAN.
+
+    The journal is PLAN.journal by default. `fleet resume` with this journal
+    finishes an interrupted run.
+    """
     loaded = Plan.load(plan)
     given = taken_by(Fleet.run, options)
     journal = str(given.setdefault("journal", f"{plan}.journal"))
@@ -164,7 +174,7 @@ def resume(session: Session, journal: str, names: tuple[str, ...], **options: ob
 )
 @pass_session
 def report(session: Session, journal: str, form: str) -> None:
-    """Show the report of a run from its JOURNAL. Send no request."""
+    """Show the report of a run from its JOURNAL, without a request."""
     found = session.client.fleet.report(journal)
     ways = {"markdown": found.to_markdown, "junit": found.to_junit, "html": found.to_html}
     session.output.result(found, ways[form]() if form in ways else str(found))

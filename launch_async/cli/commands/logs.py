@@ -1,4 +1,4 @@
-"""`logs`, `server-logs` and `wait`: what a deployment does."""
+"""`logs`, `server-logs` and `wait`: the logs and the end of a deployment."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ def wait(session: Session, project: str, environment: str, deployment: str | Non
     """
     ref = session.find_deployment(project, environment, deployment)
 
-    def tell(seen: Deployment) -> None:
+    def report(seen: Deployment) -> None:
         session.output.note(str(seen.status))
 
-    ended = session.client.wait(ref, on_update=tell, **taken_by(LaunchClient.wait, options))
+    ended = session.client.wait(ref, on_update=report, **taken_by(LaunchClient.wait, options))
     session.output.result(ended, f"{ended.status}  {ended.url or ''}  ({ended.uid})")
 
 

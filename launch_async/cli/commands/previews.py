@@ -30,7 +30,7 @@ def preview() -> None:
 @workflow(Previews.create, without={"source", "ttl", "environment_variables"})
 @pass_session
 def create(session: Session, project: str, source: object, ttl: timedelta, **options: object) -> None:
-    """Deploy --branch or --source to a preview of PROJECT, and wait for it."""
+    """Deploy --branch or --source to a preview of PROJECT."""
     found = session.client.find(project)
     with session.output.section(f"Build log of a preview of {project}"):
         made = session.client.previews.create(
@@ -57,7 +57,7 @@ def list_(session: Session, project: str | None) -> None:
 @click.argument("ttl", type=DURATION)
 @pass_session
 def extend(session: Session, project: str, environment: str, ttl: timedelta) -> None:
-    """Let a preview expire TTL from now, such as 7d."""
+    """Set the time until a preview expires. TTL is a duration such as 7d."""
     found = session.find(project, environment)
     extended = session.client.previews.extend((found.project_uid, found.environment_uid), ttl)
     session.output.result(extended, f"The preview {extended.name} expires at {extended.expires_at:%Y-%m-%d %H:%M %Z}.")
@@ -69,7 +69,7 @@ def extend(session: Session, project: str, environment: str, ttl: timedelta) -> 
 @click.option("--name", help="Name of the preview's environment, instead of a branch.")
 @pass_session
 def delete(session: Session, project: str, branch: str | None, name: str | None) -> int:
-    """Delete a preview by --branch or --name. A missing preview is no error."""
+    """Delete a preview by --branch or --name. A missing preview is not an error."""
     found = session.client.find(project)
     gone = session.client.previews.delete(found.project_uid, branch=branch, name=name)
     session.output.result(gone, "There is no such preview." if gone is None else f"The preview {gone.name} is deleted.")

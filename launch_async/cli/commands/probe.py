@@ -35,7 +35,7 @@ __all__ = ["probe"]
     is_flag=False,
     flag_value=1,
     metavar="[1]",
-    help="Confirm that the probe makes and deletes one project, so that --write asks nothing.",
+    help="Confirm that the probe may create and delete one project. Then --write does not ask for a confirmation.",
 )
 @pass_session
 def probe(
@@ -44,8 +44,8 @@ def probe(
     """Check the SDK's assumptions about Launch in your organization.
 
     The probe only reads, with at most 60 requests at half of your rate limit.
-    With --write it makes one scratch project, and deletes it at the end. The
-    report has no secrets, no names and no UIDs.
+    With --write, it creates one scratch project and deletes it at the end. The
+    report contains no secrets, no names and no UIDs.
     """
     given = taken_by(run_probe, options)
     steps = probe_steps(**{name: given[name] for name in ("write", "project", "daring") if name in given})
@@ -64,19 +64,19 @@ def probe(
 
 
 def _confirm(session: Session, steps: tuple[str, ...], confirmed: int | None) -> None:
-    """Show what a probe will do, and ask on a terminal; elsewhere `--confirm` is needed."""
+    """Show the steps of a probe and ask for a confirmation on a terminal. Without a terminal, require `--confirm`."""
     session.output.note("The probe will:")
     for step in steps:
         session.output.note(f"  - {step}")
     if confirmed == 1:
         return
     if confirmed is not None or session.output.is_json or not sys.stdin.isatty():
-        raise click.UsageError("--write makes and deletes one project. Add --confirm 1 to do so without a question.")
-    click.confirm("Make and delete one project?", abort=True, err=True)
+        raise click.UsageError("--write creates and deletes one project. Add --confirm 1 to confirm this.")
+    click.confirm("Create and delete one project?", abort=True, err=True)
 
 
 def _typed(options: Mapping[str, Any]) -> Iterator[str]:
-    """Give options of an emulator as they are typed for the command `emulator`."""
+    """Return options of an emulator as arguments of the command `emulator`."""
     defaults = {one.name: one.default for one in attrs.fields(EmulatorOptions)}
     for name, value in options.items():
         flag = name.replace("_", "-")

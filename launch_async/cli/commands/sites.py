@@ -28,7 +28,10 @@ __all__ = ["deploy", "promote", "restore", "resume_release", "site"]
 @workflow(LaunchClient.create_site, without={"environment_variables"})
 @pass_session
 def site(session: Session, folder: str, name: str | None, emulator: bool, **options: object) -> None:
-    """Create a project from FOLDER (a folder or ZIP), deploy it and wait for it."""
+    """Create a project from FOLDER (a folder or ZIP), and deploy it.
+
+    The command waits until the site is live.
+    """
     name = name or Path(folder).resolve().stem
     with _emulator(session) if emulator else contextlib.nullcontext():
         with session.output.section(f"Build log of {name}"):
@@ -70,7 +73,7 @@ def deploy(session: Session, project: str, environment: str, source: object, **o
 @workflow(LaunchClient.restore)
 @pass_session
 def restore(session: Session, project: str, environment: str, **options: object) -> None:
-    """Deploy the previous version again. Variables stay as they are."""
+    """Deploy the previous version again. Variables do not change."""
     found = session.find(project, environment)
     _report(session, session.client.restore(*found, **taken_by(LaunchClient.restore, options)))
 
@@ -80,7 +83,7 @@ def restore(session: Session, project: str, environment: str, **options: object)
 @click.argument("from_environment")
 @click.argument("project")
 @click.argument("environment")
-@click.option("--deployment", "deployment_uid", metavar="UID", help="The deployment; the newest one by default.")
+@click.option("--deployment", "deployment_uid", metavar="UID", help="Deployment to promote; the newest one by default.")
 @workflow(LaunchClient.promote)
 @pass_session
 def promote(
@@ -103,10 +106,10 @@ def promote(
 @workflow(LaunchClient.resume_release)
 @pass_session
 def resume_release(session: Session, journal: str, **options: object) -> int:
-    """Finish a deploy or promote whose process was killed, from its JOURNAL.
+    """Finish a deploy or promote command whose process was killed.
 
-    The exit code is 1 if the process had not created a deployment. Deploy
-    again in this case.
+    JOURNAL is the journal of that command. The exit code is 1 if the process
+    had not created a deployment. Deploy again in this case.
     """
     deployment = session.client.resume_release(journal, **taken_by(LaunchClient.resume_release, options))
     if deployment is None:

@@ -38,22 +38,22 @@ def pull(session: Session, file: str, projects: tuple[str, ...], overwrite: bool
     references that must be set before `state apply`.
     """
     if Path(file).exists() and not overwrite:
-        raise click.UsageError(f"The file {file} exists. Give another name, or add --overwrite.")
+        raise click.UsageError(f"The file {file} exists. Choose another name, or add --overwrite.")
     pulled = session.client.state.pull(projects or None)
     pulled.save(file)
     session.output.result({"file": file, "references": pulled.references, "notes": pulled.notes}, f"{pulled}: {file}")
     for reference in pulled.references:
-        session.output.note(f"Set before state apply: {reference}")
+        session.output.note(f"Set this reference before `state apply`: {reference}")
     for note in pulled.notes:
         session.output.note(str(note))
 
 
 @state.command()
 @_FILE
-@click.option("--markdown", is_flag=True, help="Write Markdown, such as for a pull request.")
+@click.option("--markdown", is_flag=True, help="Write Markdown, for example for a pull request.")
 @pass_session
 def diff(session: Session, file: str, markdown: bool) -> int:
-    """Show how the organization differs from FILE. The exit code is then 2."""
+    """Show how the organization differs from FILE. The exit code is 2 if it does."""
     plan = session.client.state.diff(State.load(file))
     session.output.result(plan, plan.to_markdown() if markdown else str(plan))
     return ExitCode.DONE if plan.is_empty else ExitCode.DRIFT
@@ -64,7 +64,7 @@ def diff(session: Session, file: str, markdown: bool) -> int:
 @workflow(DeclaredState.apply)
 @pass_session
 def apply(session: Session, file: str, **options: object) -> int:
-    """Show how the organization differs from FILE, and make the changes.
+    """Show how the organization differs from FILE, and change the organization.
 
     Without --journal, the journal of an interrupted run stays in FILE.journal
     until `state resume` has finished the run.
@@ -93,7 +93,7 @@ def resume(session: Session, file: str, journal: str | None, **options: object) 
     own = Path(f"{file}.journal") if journal is None else None
     if own is not None and not own.exists():
         raise click.UsageError(
-            f"The journal {own} does not exist, so no run was interrupted. --journal names another one."
+            f"The journal {own} does not exist, so no run was interrupted. Pass --journal to use another file."
         )
     document, kept = State.load(file), journal or str(own)
     return _run(session, lambda progress: declared.resume(kept, document, on_event=progress, **given), file, kept, own)

@@ -40,7 +40,7 @@ def diff(session: Session, project: str, environment: str, file: str, remove: bo
 @environment_of
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--remove", is_flag=True, help="Remove variables that are not in the file.")
-@click.option("--dry-run", is_flag=True, help="Show the changes, and do not make them.")
+@click.option("--dry-run", is_flag=True, help="Show the changes without making them.")
 @pass_session
 def import_(session: Session, project: str, environment: str, file: str, remove: bool, dry_run: bool) -> None:
     """Set the variables of a dotenv FILE."""
@@ -50,7 +50,8 @@ def import_(session: Session, project: str, environment: str, file: str, remove:
 
 @vars.command(
     "set",
-    help="""Set variables. Values are not arguments: other users could see them.
+    help="""Set variables. Other users could see values in arguments, so the
+    command reads the values from elsewhere:
 
     \b
     NAME                ask for the value, or read a line of standard input
@@ -60,7 +61,7 @@ def import_(session: Session, project: str, environment: str, file: str, remove:
 )
 @environment_of
 @click.argument("names", nargs=-1, required=True, metavar="NAME[=REFERENCE]...")
-@click.option("--dry-run", is_flag=True, help="Show the changes, and do not make them.")
+@click.option("--dry-run", is_flag=True, help="Show the changes without making them.")
 @pass_session
 def set_(session: Session, project: str, environment: str, names: tuple[str, ...], dry_run: bool) -> None:
     """Set variables."""
@@ -75,10 +76,10 @@ def set_(session: Session, project: str, environment: str, names: tuple[str, ...
 @vars.command()
 @environment_of
 @click.argument("names", nargs=-1, required=True)
-@click.option("--dry-run", is_flag=True, help="Show the changes, and do not make them.")
+@click.option("--dry-run", is_flag=True, help="Show the changes without making them.")
 @pass_session
 def unset(session: Session, project: str, environment: str, names: tuple[str, ...], dry_run: bool) -> None:
-    """Remove variables. A missing variable is no error."""
+    """Remove variables. A missing variable is not an error."""
     found = session.find(project, environment)
     variables = session.client.variables
     kept: Mapping[str, str] = {name: value for name, value in variables.read(*found).items() if name not in names}
