@@ -364,8 +364,9 @@ class Worker:
 
     def _refuse_late(self, now: float) -> None:
         """Refuse the waiters whose deadlines are too close, according to the latest reply."""
+        until_first, step = self._until_reservation(now), self._step
         for waiter, turn in self._queue.positions():
-            expected = self._until_reservation(now) + turn * self._step
+            expected = until_first + turn * step
             if waiter.deadline is not None and now + expected > waiter.deadline and _is_waiting(waiter):
                 self._queue.leave(waiter)
                 waiter.served.set_exception(deadline_too_near(expected, waiter.deadline - now))
