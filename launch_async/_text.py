@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["duration", "file_size", "first_lines", "listed", "printable", "shortened", "without_escapes"]
+__all__ = ["count_of", "duration", "file_size", "first_lines", "listed", "printable", "shortened", "without_escapes"]
 
 # Control sequences of terminals: colours, cursor movements, titles of windows, and others.
 _ESCAPES: Final = (
@@ -28,6 +28,11 @@ def duration(seconds: float | None) -> str:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def count_of(count: int, noun: str) -> str:
+    """Return a number with its noun: `1 target`, `1,200 targets`."""
+    return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def file_size(count: int) -> str:

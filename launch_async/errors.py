@@ -60,7 +60,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypedDict, Unpack
 
-from launch_async._text import without_escapes
+from launch_async._text import count_of, without_escapes
 from launch_async._views import TRACEBACK
 
 __all__ = [
@@ -279,7 +279,7 @@ class StateError(InvalidArgumentError):
     """
 
     def __init__(self, problems: Sequence[StateProblem]) -> None:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        count = count_of(len(problems), "problem")
         super().__init__("state", "\n".join([f"the document has {count}:", *(f"  {one}" for one in problems)]))
         self.problems: tuple[StateProblem, ...] = tuple(problems)
 

@@ -1,8 +1,8 @@
-"""Fixtures for people who test against Launch: an emulator for each test, and clients that talk to it.
+"""Fixtures for tests of programs that use Launch: an emulator for each test, and clients of the emulator.
 
-``launch_emulator`` is a `launch_sync.emulator.LaunchEmulator`: it runs on a separate thread and serves plain and
-asynchronous tests alike. ``launch_client`` and ``sync_launch_client`` are open clients with its credentials.
-``@pytest.mark.launch_emulator(rate_limit=None, build_seconds=0)`` passes options to it.
+``launch_emulator`` is a `launch_sync.emulator.LaunchEmulator`. It runs in a separate thread, so that synchronous and
+asynchronous tests can use it. ``launch_client`` and ``sync_launch_client`` are open clients with its credentials.
+``@pytest.mark.launch_emulator(rate_limit=None, build_seconds=0)`` passes options to the emulator.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -40,26 +40,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def launch_emulator(request: pytest.FixtureRequest) -> "Iterator[LaunchEmulator]":
-    """A running emulator of this test's own, on a free port."""
+    """A running emulator for this test, on a free port."""
     misplaced: tuple[object, ...] = ()
     options: dict[str, Any] = {}
     for marker in request.node.iter_markers("launch_emulator"):
-        misplaced += marker.args  # refused, where they would be overlooked
+        misplaced += marker.args  # The emulator refuses positional arguments, so the user notices them.
         options = {**marker.kwargs, **options}
-    # The clients are reached by name and at run time only: the emulator itself knows nothing of them.
+    # Imported by name at run time, because pytest loads this plugin in every test session.
     with import_module("launch_sync.emulator").LaunchEmulator(*misplaced, **options) as emulator:
         yield emulator
 
 
 @pytest.fixture
 def sync_launch_client(launch_emulator: "LaunchEmulator") -> "Iterator[launch_sync.LaunchClient]":
-    """A plain client of the emulator's first organization."""
+    """A synchronous client of the emulator's first organization."""
     sdk = import_module("launch_sync")
     with sdk.LaunchClient(
         sdk.Authtoken(launch_emulator.authtoken),
         base_url=launch_emulator.url,
         organization_uid=launch_emulator.organization_uid,
-        proxy="",  # the emulator runs on this machine, so the proxies of the environment do not apply
+        proxy="",  # The emulator runs on this machine, so the proxies of the environment do not apply.
     ) as client:
         yield client
 
@@ -71,11 +71,13 @@ async def launch_client(launch_emulator: "LaunchEmulator") -> "AsyncIterator[lau
         sdk.Authtoken(launch_emulator.authtoken),
         base_url=launch_emulator.url,
         organization_uid=launch_emulator.organization_uid,
-        proxy="",  # the emulator runs on this machine, so the proxies of the environment do not apply
+        proxy="",  # The emulator runs on this machine, so the proxies of the environment do not apply.
     ) as client:
         yield client
 
 
 def _launch_client_without_a_runner() -> None:
     """Name the missing package. The error of pytest would only say that no plugin handles an async fixture."""
-    pytest.fail("the fixture launch_client needs pytest-asyncio: pip install pytest-asyncio", pytrace=False)
+    pytest.fail(
+        "The fixture launch_client needs pytest-asyncio. Install it with: pip install pytest-asyncio", pytrace=False
+    )

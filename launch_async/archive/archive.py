@@ -1,4 +1,4 @@
-"""Archives: the ZIP files that Launch builds from. The same folder always gives the same bytes.
+"""Archives: the ZIP files that Launch builds from. The same folder always produces the same bytes.
 
 `list_archive` shows the files that would be sent, and why other files are left out. `build_archive` writes the ZIP to a
 temporary file. `create_archive` does the same without blocking the event loop. `check_archive` checks an existing ZIP.
@@ -38,7 +38,7 @@ from typing import Final, Literal, Self, TypeAlias, get_args
 
 import attrs
 
-from launch_async._text import file_size, first_lines, listed
+from launch_async._text import count_of, file_size, first_lines, listed
 from launch_async._views import Displayable
 from launch_async.archive.entries import ArchiveEntry, Exclusion, encodable, printable, quoted, refused
 from launch_async.archive.secret_files import SECRET
@@ -118,9 +118,10 @@ class ArchiveListing(Displayable):
             f"{'' if one.size is None else file_size(one.size):>10}  {printable(one.path)}  ({printable(one.reason)})"
             for one in self.excluded
         ]
+        files = count_of(len(self.entries), "file")
         return "\n".join(
             [
-                f"{len(self.entries)} files to send, {file_size(self.total_size)} before compression; largest first:",
+                f"{files} to send, {file_size(self.total_size)} before compression; largest first:",
                 *first_lines(sent, _MOST_SHOWN, indent=12),
                 f"{len(left_out)} left out{':' if left_out else '.'}",
                 *first_lines(left_out, _MOST_SHOWN, indent=12),
@@ -358,7 +359,7 @@ def _discard(building: asyncio.Future[Archive]) -> None:
 def _check_choice(secrets: str) -> None:
     # A misspelled value such as `refused` must not count as `drop` or `send`.
     if secrets not in get_args(SecretFiles):
-        raise InvalidArgumentError("secrets", f"{secrets!r} is not one of 'refuse', 'drop' and 'send'.")
+        raise InvalidArgumentError("secrets", f"must be 'refuse', 'drop' or 'send', not {secrets!r}.")
 
 
 def _existing_folder(folder: str | os.PathLike[str]) -> str:
@@ -383,8 +384,8 @@ def _refuse_or_report(paths: Sequence[str], secrets: SecretFiles) -> None:
             paths=paths,
         )
     _LOG.warning(
-        "The archive leaves out %d files that contain secrets: %s",
-        len(paths),
+        "The archive leaves out %s with secrets: %s",
+        count_of(len(paths), "file"),
         listed(paths, _MOST_SHOWN),
         extra={"paths": paths},
     )
@@ -398,7 +399,7 @@ def _build(
     checkpoint: Callable[[], None],
 ) -> Archive:
     if level not in range(10):
-        raise InvalidArgumentError("level", f"{level!r} is not a whole number from 0 to 9.")
+        raise InvalidArgumentError("level", f"must be a whole number from 0 to 9, not {level!r}.")
     listing = folder if isinstance(folder, ArchiveListing) else _list(folder, secrets, follow_ignore_files, checkpoint)
     checkpoint()
     try:
@@ -446,8 +447,9 @@ def _too_large(listing: ArchiveListing) -> ArchiveError:
     named = ", ".join(f"{printable(entry.path)} ({file_size(entry.size)})" for entry in largest)
     return ArchiveError(
         "folder",
-        f"{len(listing.entries)} files with {file_size(listing.total_size)} before compression make a ZIP of more than "
-        f"100 MiB. The largest files are {named}. List the files that the build does not need in .launchignore.",
+        f"contains {count_of(len(listing.entries), 'file')} with {file_size(listing.total_size)} before compression. "
+        f"The ZIP would be larger than 100 MiB. The largest files are {named}. List the files that the build does not "
+        "need in .launchignore.",
         rule=_SIZE_RULE,
         paths=[entry.path for entry in largest],
     )

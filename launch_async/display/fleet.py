@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import Final
 
-from launch_async._text import duration
+from launch_async._text import count_of, duration
 from launch_async._views import HTML, PAGE
 from launch_async.display import html as _html
 from launch_async.display.models import status_badge
@@ -13,7 +13,7 @@ from launch_async.display.timeline import timeline
 from launch_async.fleet.journal.journal import OperationState
 from launch_async.fleet.plan.operation import PlannedOperation
 from launch_async.fleet.plan.plan import Plan
-from launch_async.fleet.plan.targets import Selection, Target, counted
+from launch_async.fleet.plan.targets import Selection, Target
 from launch_async.fleet.report.outcome import TargetOutcome
 from launch_async.fleet.report.report import FleetReport
 
@@ -93,7 +93,7 @@ def _body(report: FleetReport, *, shown: int) -> str:
     """Return the totals, a chart of the waves, and a row for each target, with failures first."""
     total, done = len(report.outcomes), report.totals.get(OperationState.SUCCEEDED, 0)
     everything = "The target is" if total == 1 else f"All {total} targets are"
-    verdict = f"{everything} done" if report.is_success else f"{done} of {counted(total)} succeeded"
+    verdict = f"{everything} done" if report.is_success else f"{done} of {count_of(total, 'target')} succeeded"
     facts: dict[str, _html.Cell] = {
         "action": report.plan.what,
         "targets": ", ".join(f"{count} {state}" for state, count in report.totals.items()),

@@ -62,7 +62,8 @@ def _frame(rows: Sequence[Mapping[str, object]], *, times: Container[str] = ()) 
         import pandas as pd
     except ImportError:
         raise ConfigurationError(
-            "to_frame needs pandas, which is not installed: pip install 'contentstack-launch[notebook]'"
+            "to_frame needs pandas, which is not installed. Install it with: pip install "
+            "'contentstack-launch[notebook]'"
         ) from None
     frame = pd.DataFrame.from_records(rows)
     for name in frame.columns:
@@ -74,7 +75,9 @@ def _frame(rows: Sequence[Mapping[str, object]], *, times: Container[str] = ()) 
 def _each(items: object) -> Iterable[object]:
     if not isinstance(items, Iterable):
         raise InvalidArgumentError(
-            "items", f"must be a Page, a list or an iterator, not {type(items).__name__}; await pager.to_list() first"
+            "items",
+            f"must be a Page, a list or an iterator, not {type(items).__name__}. Pass a pager of launch_async as "
+            "await pager.to_list()",
         )
     return cast("Iterable[object]", items)
 

@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
+from launch_async._text import count_of
+
 __all__ = [
     "Cell",
     "Markup",
@@ -135,7 +137,7 @@ def log(lines: Sequence[TextLine], *, shown: int = LINES) -> Markup:
     """Return the last lines of a log, each with its time of day (UTC), and the number of earlier lines."""
     parts: list[str] = []
     if len(lines) > shown:
-        parts.append(f'<span style="{_FAINT}">… {len(lines) - shown:,} lines before</span>\n')
+        parts.append(f'<span style="{_FAINT}">… {count_of(len(lines) - shown, "earlier line")}</span>\n')
     label = None
     for line in lines[-shown:]:
         if line.label and line.label != label:
@@ -156,10 +158,10 @@ def faint(words: str) -> Markup:
     return Markup(f'<div style="{_FAINT}">{text(words)}</div>')
 
 
-def badge(status: str, mood: Severity) -> Markup:
+def badge(status: str, severity: Severity) -> Markup:
     """Return a status: its mark and name in the colour of the text, with a border and background of its severity."""
-    style = f"{_BADGE};border-left:.3em solid {mood.colour};background:{mood.colour}26"
-    return Markup(f'<span style="{style}">{mood.mark}&nbsp;{text(status)}</span>')
+    style = f"{_BADGE};border-left:.3em solid {severity.colour};background:{severity.colour}26"
+    return Markup(f'<span style="{style}">{severity.mark}&nbsp;{text(status)}</span>')
 
 
 def link(url: str | None, label: str | None = None) -> Markup:

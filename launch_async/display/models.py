@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from launch_async._text import listed
+from launch_async._text import count_of, listed
 from launch_async._views import HTML
 from launch_async.display import html as _html
 from launch_async.models.base import IdentifiedModel
@@ -202,7 +202,7 @@ def _pager(pager: Pager[IdentifiedModel]) -> str:
 
 @HTML.of(Listed)
 def _listed(items: Listed[object]) -> str:
-    return _html.table(f"{len(items):,} in all", items)
+    return _html.table(count_of(len(items), "item"), items)
 
 
 @HTML.of(CacheRevalidationUsage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from launch_async._text import count_of
 from launch_async._views import HTML, MARKDOWN
 from launch_async.display import html as _html
 from launch_async.display.markdown import plain
@@ -21,10 +22,10 @@ _SEVERITIES = {
 @HTML.of(StatePlan)
 def _plan(plan: StatePlan) -> str:
     facts: dict[str, _html.Cell] = {
-        "cost": None if plan.is_empty else f"at least {plan.requests} requests",
+        "cost": None if plan.is_empty else f"at least {count_of(plan.requests, 'request')}",
         "not compared": ", ".join(one.name for one in plan.unresolved),
         "notes": "; ".join(plan.notes),
-        "next": None if plan.is_empty else f"Nothing has been sent. {plan.call} makes the changes.",
+        "next": None if plan.is_empty else f"Nothing has been sent. Call {plan.call} to make the changes.",
     }
     return _html.card(f"State: {plan.summary}", facts, _html.table("", plan.changes, cells=_cells))
 
@@ -34,7 +35,7 @@ def _cells(change: StateChange) -> dict[str, _html.Cell]:
         "change": _html.badge(change.kind, _SEVERITIES[change.kind]),
         "project": change.project,
         "environment": change.environment,
-        "what": change.detail,
+        "details": change.detail,
         "requests": change.requests or None,
         "redeploy": "needed" if change.needs_redeploy else None,
         "protected": "yes" if change.protected else None,
@@ -46,9 +47,9 @@ def plan_markdown(plan: StatePlan) -> str:
     """Return a plan in GitHub's Markdown: the drift and the notes."""
     lines = [f"## State: {plan.summary}", ""]
     if plan.changes:
-        lines += ["| change | target | what | redeploy |", "|---|---|---|---|"]
+        lines += ["| change | target | details | redeploy |", "|---|---|---|---|"]
         lines += [_row(change) for change in plan.changes]
-        lines += ["", f"Applying the plan takes at least {plan.requests} requests."]
+        lines += ["", f"Applying the plan takes at least {count_of(plan.requests, 'request')}."]
     notes = [*plan.notes, *(f"not compared, because it has no value on this machine: {one}" for one in plan.unresolved)]
     lines += ["", *(f"- {plain(note)}" for note in notes)] if notes else []
     return "\n".join(lines).rstrip() + "\n"

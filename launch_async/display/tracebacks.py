@@ -10,6 +10,7 @@ import traceback
 from types import FrameType
 from typing import Final
 
+from launch_async._text import count_of
 from launch_async._views import TRACEBACK
 from launch_async.errors import LaunchError
 
@@ -42,7 +43,7 @@ def _of_the_caller(error: BaseException) -> list[str]:
         *traceback.format_exception_only(error),
     ]
     if hidden:
-        lines.append(f"({hidden} frames of the SDK are left out; traceback.print_last() shows them)\n")
+        lines.append(f"(without {count_of(hidden, 'frame')} of the SDK; traceback.print_last() shows all frames)\n")
     return "".join(lines).splitlines()
 
 

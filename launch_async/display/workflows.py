@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from launch_async._text import duration, file_size
+from launch_async._text import count_of, duration, file_size
 from launch_async._views import HTML
 from launch_async.archive.archive import ArchiveListing
 from launch_async.archive.entries import ArchiveEntry, Exclusion, printable
@@ -23,7 +23,8 @@ __all__: list[str] = []
 
 @HTML.of(ArchiveListing)
 def _listing(listing: ArchiveListing) -> str:
-    title = f"{len(listing.entries):,} files to send, {file_size(listing.total_size)} before compression; largest first"
+    files = count_of(len(listing.entries), "file")
+    title = f"{files} to send, {file_size(listing.total_size)} before compression; largest first"
     left_out = _html.details(f"{len(listing.excluded):,} excluded", _html.table("", listing.excluded, cells=_left_out))
     return _html.table(title, listing.largest, *([left_out] if listing.excluded else []), cells=_sent)
 
@@ -99,7 +100,7 @@ def _preview_facts(preview: Preview) -> dict[str, _html.Cell]:
         "source": preview.source or None,
         "owner": preview.owner or None,
         "ends": _html.when(preview.expires_at),
-        "time left": _html.badge("over", _html.Severity.WARNING) if preview.is_over else left,
+        "time left": _html.badge("expired", _html.Severity.WARNING) if preview.is_over else left,
         "age": None if preview.age is None else duration(preview.age.total_seconds()),
         "environment uid": _html.code(preview.environment_uid),
     }

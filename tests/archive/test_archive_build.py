@@ -200,7 +200,7 @@ def test_an_archive_over_the_limit_is_refused_with_its_largest_files(
         (tmp_path / f"movie{number}").write_bytes(noise(number * 20_000))
 
     with pytest.raises(
-        ArchiveError, match=r"more than 100 MiB. The largest files are movie7 \(136.7 KiB\), movie6"
+        ArchiveError, match=r"larger than 100 MiB. The largest files are movie7 \(136.7 KiB\), movie6"
     ) as caught:
         build_archive(tmp_path)
 
@@ -420,7 +420,7 @@ def test_the_content_hash_does_not_depend_on_the_compression(site: Path) -> None
 
 @pytest.mark.parametrize("level", [-1, 10])
 def test_a_level_that_zlib_does_not_have_is_refused(site: Path, level: int) -> None:
-    with pytest.raises(InvalidArgumentError, match=f"level: {level} is not a whole number from 0 to 9"):
+    with pytest.raises(InvalidArgumentError, match=f"must be a whole number from 0 to 9, not {level}"):
         build_archive(site, level=level)
 
 

@@ -165,7 +165,7 @@ def test_a_zip_with_a_secret_is_refused_unless_secrets_may_be_sent(tmp_path: Pat
 
     assert caught.value.paths == (name,)
     assert isinstance(check_archive(path, secrets="send"), Archive)
-    with pytest.raises(InvalidArgumentError, match="secrets: 'dropped' is not one of 'refuse', 'drop' and 'send'"):
+    with pytest.raises(InvalidArgumentError, match="secrets: must be 'refuse', 'drop' or 'send', not 'dropped'"):
         check_archive(path, secrets="dropped")  # type: ignore[arg-type]
 
 

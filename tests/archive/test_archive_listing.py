@@ -299,7 +299,7 @@ def test_secrets_are_sent_on_request(tmp_path: Path) -> None:
 def test_an_unknown_value_of_secrets_is_refused(tmp_path: Path) -> None:
     lay_out(tmp_path, {"index.html": "", ".env": "A=1"})
 
-    with pytest.raises(InvalidArgumentError, match="secrets: 'refused' is not one of 'refuse', 'drop' and 'send'"):
+    with pytest.raises(InvalidArgumentError, match="secrets: must be 'refuse', 'drop' or 'send', not 'refused'"):
         list_archive(tmp_path, secrets="refused")  # type: ignore[arg-type]
 
 

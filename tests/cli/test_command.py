@@ -340,4 +340,4 @@ def test_a_preview_is_created_listed_extended_and_deleted(
     assert all(len(line) <= 80 for line in listed.out.splitlines())
     assert early.document == []
     assert [one["name"] for one in dry.document] == [one["name"] for one in swept.document] == ["preview-moon"]
-    assert gone.out == "There is no such preview.\n"
+    assert gone.out == "The preview does not exist.\n"

@@ -84,7 +84,7 @@ async def no_page(limit: int, skip: int) -> Page[Project]:
 
 
 def test_a_pager_that_must_be_awaited_is_refused_with_advice() -> None:
-    with pytest.raises(InvalidArgumentError, match=r"not Pager; await pager\.to_list\(\) first"):
+    with pytest.raises(InvalidArgumentError, match=r"not Pager. Pass a pager of launch_async as await"):
         to_frame(Pager(no_page))  # type: ignore[arg-type]
 
 

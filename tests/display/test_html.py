@@ -127,7 +127,7 @@ def test_a_long_log_shows_its_end() -> None:
 
     read = Reader(_html.log(lines))
 
-    assert read.lines[:3] == ["… 1,960 lines before", "BUILD", "line 1960"]
+    assert read.lines[:3] == ["… 1,960 earlier lines", "BUILD", "line 1960"]
     assert read.lines[-1] == "line 1999"
 
 
@@ -194,23 +194,23 @@ def test_a_size_is_shown_with_its_unit(count: int, words: str) -> None:
     assert file_size(count) == words
 
 
-@pytest.mark.parametrize("mood", Severity)
-def test_a_status_is_shown_by_a_word_and_a_mark(mood: Severity) -> None:
-    assert Reader(_html.badge("LIVE", mood)).words.split() == [mood.mark, "LIVE"]
+@pytest.mark.parametrize("severity", Severity)
+def test_a_status_is_shown_by_a_word_and_a_mark(severity: Severity) -> None:
+    assert Reader(_html.badge("LIVE", severity)).words.split() == [severity.mark, "LIVE"]
     assert len({each.mark for each in Severity}) == len(Severity)
 
 
-@pytest.mark.parametrize("mood", Severity)
+@pytest.mark.parametrize("severity", Severity)
 @pytest.mark.parametrize("page", ["#ffffff", "#111111"])
-def test_the_colours_have_enough_contrast_in_light_and_dark_themes(mood: Severity, page: str) -> None:
+def test_the_colours_have_enough_contrast_in_light_and_dark_themes(severity: Severity, page: str) -> None:
     # WCAG 2.2, 1.4.11 requires a contrast of 3:1 for elements that are not text.
-    assert contrast(mood.colour, page) >= 3
+    assert contrast(severity.colour, page) >= 3
 
 
-@pytest.mark.parametrize("mood", Severity)
-def test_no_text_is_coloured(mood: Severity) -> None:
-    assert f"{mood.colour};color:" not in _html.badge("x", mood)
-    assert 'style="color:#' not in _html.badge("x", mood)
+@pytest.mark.parametrize("severity", Severity)
+def test_no_text_is_coloured(severity: Severity) -> None:
+    assert f"{severity.colour};color:" not in _html.badge("x", severity)
+    assert 'style="color:#' not in _html.badge("x", severity)
 
 
 def test_html_is_not_escaped_again() -> None:

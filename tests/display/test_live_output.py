@@ -121,7 +121,7 @@ def test_each_line_of_the_live_table_leaves_room_for_the_echo_of_ctrl_c(count: i
     snapshot = RunSnapshot()
     for event in _events()[:count]:
         snapshot.take(event)
-    snapshot.break_off("interrupted: 0 of 1 operations have ended, 1 are under way. launch.fleet.resume('run.journal')")
+    snapshot.interrupt("interrupted: 0 of 1 operations have ended, 1 are under way. launch.fleet.resume('run.journal')")
     console = Console(file=io.StringIO(), width=60, force_terminal=True, color_system=None)
 
     lines = console.render_lines(LiveTable(snapshot, console.file), pad=False)

@@ -128,7 +128,7 @@ def test_progress_works_without_ipython(monkeypatch: pytest.MonkeyPatch) -> None
     with Progress("night-sky", every=0) as progress:
         progress.on_log(LINE)
 
-    assert "log 1 lines" in Reader(progress._repr_html_()).lines
+    assert "log 1 line" in Reader(progress._repr_html_()).lines
 
 
 def test_both_packages_have_the_same_progress() -> None:

@@ -256,4 +256,4 @@ def test_ipython_shows_only_the_frames_of_the_caller(launch: LaunchClient) -> No
     assert 'launch.environments.get("a" * 24, "b" * 24)' in shown
     assert "launch_sync/" not in shown
     assert lines[-2].startswith("launch_async.errors.NotFoundError: Project not found.")
-    assert lines[-1].endswith("frames of the SDK are left out; traceback.print_last() shows them)")
+    assert lines[-1].endswith("frames of the SDK; traceback.print_last() shows all frames)")

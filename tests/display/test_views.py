@@ -357,7 +357,7 @@ def test_the_list_of_a_listing_or_a_wait_is_shown_as_a_table() -> None:
     ended = Listed(attrs.evolve(DEPLOYMENT, uid=f"{number:024x}") for number in range(1200))
 
     assert ended[:1] == [attrs.evolve(DEPLOYMENT, uid="0" * 24)]
-    assert lines(ended)[0] == "1,200 in all"
+    assert lines(ended)[0] == "1,200 items"
     assert lines(ended)[-1] == "… and 1,180 more"
 
 

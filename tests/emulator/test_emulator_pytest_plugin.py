@@ -94,7 +94,7 @@ def test_without_a_runner_the_asynchronous_fixture_says_what_is_missing(folder_o
         text=True,
     )
 
-    assert "the fixture launch_client needs pytest-asyncio: pip install pytest-asyncio" in run.stdout
+    assert "The fixture launch_client needs pytest-asyncio. Install it with: pip install pytest-asyncio" in run.stdout
     assert "1 error" in run.stdout
 
 

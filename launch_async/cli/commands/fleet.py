@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from launch_async._text import count_of
 from launch_async.cli.commands._common import workflow
 from launch_async.cli.commands._running import confirm, run_shown
 from launch_async.cli.parameters import taken_by
@@ -194,5 +195,8 @@ def _show_selection(session: Session, selection: Selection) -> None:
         }
         for one in selection
     ]
-    title = f"{len(selection)} of {selection.considered} environments, with {selection.requests} requests"
+    title = (
+        f"{len(selection)} of {count_of(selection.considered, 'environment')} selected with "
+        f"{count_of(selection.requests, 'request')}"
+    )
     session.output.table([one.to_dict() for one in selection], rows, title=title)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import click
 
-from launch_async._text import duration
+from launch_async._text import count_of, duration
 from launch_async.cli.commands._common import environment_of, workflow
 from launch_async.cli.exit_codes import ExitCode
 from launch_async.cli.parameters import taken_by
@@ -72,7 +72,9 @@ def delete(session: Session, project: str, branch: str | None, name: str | None)
     """Delete a preview by --branch or --name. A missing preview is not an error."""
     found = session.client.find(project)
     gone = session.client.previews.delete(found.project_uid, branch=branch, name=name)
-    session.output.result(gone, "There is no such preview." if gone is None else f"The preview {gone.name} is deleted.")
+    session.output.result(
+        gone, "The preview does not exist." if gone is None else f"The preview {gone.name} is deleted."
+    )
     return ExitCode.DONE
 
 
@@ -96,4 +98,4 @@ def _show(session: Session, previews: Sequence[Preview]) -> None:
         }
         for one in previews
     ]
-    session.output.table([*previews], rows, title=f"{len(previews)} previews")
+    session.output.table([*previews], rows, title=count_of(len(previews), "preview"))

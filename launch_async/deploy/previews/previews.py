@@ -13,6 +13,7 @@ from typing import Final, cast
 
 import attrs
 
+from launch_async._text import count_of
 from launch_async.archive.archive import SecretFiles
 from launch_async.deploy.appearing import appeared
 from launch_async.deploy.deadline import Deadline
@@ -426,7 +427,7 @@ class Previews:
         previews = [one for one in map(self._preview_if_any, known) if one is not None]
         over = sum(one.is_over for one in previews)
         expired = f" ({over} expired)" if over else ""
-        counts = f"The project has {len(known)} environments. Previews among them: {len(previews)}{expired}"
+        counts = f"The project has {count_of(len(known), 'environment')}. Previews among them: {len(previews)}{expired}"
         first = min(previews, key=lambda one: one.expires_at, default=None)
         if over:
             return f"{counts}. Call launch.previews.sweep() to delete the expired previews"

@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias, cast, get_args
 
 import attrs
 
-from launch_async._text import listed, printable
+from launch_async._text import count_of, listed, printable
 from launch_async._views import Displayable
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import UNSET, JSONValue, Unset
@@ -199,7 +199,7 @@ class CheckResult(Displayable):
             return f"passed: {self.name}"
         outcome = "failed" if self.is_decided else "not decided"
         answer = f' The response began with "{self.head}".' if self.head else ""
-        attempts = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        attempts = count_of(self.attempts, "attempt")
         return f"{outcome}: {self.name}: {self.problem or 'not tried'} ({attempts}).{answer}"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Literal, Self, TextIO, TypeAlias
 
-from launch_async._text import duration, file_size, printable
+from launch_async._text import count_of, duration, file_size, printable
 from launch_async.display import html as _html
 from launch_async.display.live.output import Output
 from launch_async.display.live.session import front_end, in_notebook
@@ -146,7 +146,7 @@ class Progress(Shown):
         facts: dict[str, _html.Cell] = {
             "status": _html.Markup(f"{badge} after {duration(self._drawn - self._began)}"),
             "uploaded": file_size(self._uploaded) if self._uploaded else None,
-            "log": f"{self._count:,} lines" if self._count else None,
+            "log": count_of(self._count, "line") if self._count else None,
             "site": _html.link(self._site),
         }
         return _html.card(self._title, facts, *([_html.log(list(self._tail))] if self._tail else []))

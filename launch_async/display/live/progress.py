@@ -41,7 +41,7 @@ _STATES: Final[dict[RunStage, _html.Severity]] = {
     "paused": _html.Severity.WARNING,
     "stopping": _html.Severity.WARNING,
     "finished": _html.Severity.GOOD,
-    "not all done": _html.Severity.BAD,
+    "incomplete": _html.Severity.BAD,
     "interrupted": _html.Severity.WARNING,
 }
 
@@ -71,7 +71,7 @@ class FleetProgress(Shown):
         self._output = Output(given)
         self.mode: ProgressMode = _fitting(self._output, is_stdout=given is sys.stdout) if mode == "auto" else mode
         self._snapshot = RunSnapshot()
-        self._has_heard = False
+        self._has_events = False
         self._live: LiveTable | None = _live_table(self._snapshot, self._output) if self.mode == "live" else None
         self._show = _notebook() if self.mode == "notebook" else None
         self._redraw: Callable[[], object] | None = None
@@ -103,7 +103,7 @@ class FleetProgress(Shown):
         self._stop_ticking()
 
     def _take(self, event: FleetEvent) -> None:
-        self._has_heard = True
+        self._has_events = True
         self._snapshot.take(event)
         match self.mode:
             case "live":
@@ -116,10 +116,10 @@ class FleetProgress(Shown):
                 pass
 
     def _end(self, kind: type[BaseException] | None) -> None:
-        if self._snapshot.is_going:
-            self._snapshot.break_off("interrupted" if kind is None else f"interrupted by {kind.__name__}")
+        if self._snapshot.is_running:
+            self._snapshot.interrupt("interrupted" if kind is None else f"interrupted by {kind.__name__}")
             # A run that was refused before its start has no events, so there is no end to show.
-            if self.mode == "lines" and self._has_heard:
+            if self.mode == "lines" and self._has_events:
                 self._write(f"[{self._snapshot.seconds:7.1f} s] {self._snapshot.note}")
             if self._redraw is not None:
                 self._redraw()
@@ -133,7 +133,7 @@ class FleetProgress(Shown):
     def _draw(self) -> None:
         if self._live is None:
             return
-        if self._snapshot.is_going:
+        if self._snapshot.is_running:
             self._live.start()
         else:
             self._live.stop()
@@ -144,11 +144,11 @@ class FleetProgress(Shown):
         if self._redraw is None and self._show is not None:
             self._redraw = self._show(self)
             self._start_ticking()
-        elif self._redraw is not None and (now - self._shown_at >= _NOTEBOOK_PAUSE or not self._snapshot.is_going):
+        elif self._redraw is not None and (now - self._shown_at >= _NOTEBOOK_PAUSE or not self._snapshot.is_running):
             self._redraw()
         else:
             return
-        if not self._snapshot.is_going:
+        if not self._snapshot.is_running:
             self._stop_ticking()
         self._shown_at = now
 
@@ -196,7 +196,8 @@ def _live_table(snapshot: RunSnapshot, output: Output) -> LiveTable:
         from launch_async.display.live.terminal import LiveTable
     except ImportError as error:
         raise ConfigurationError(
-            "A live table needs rich: install contentstack-launch[progress], or use mode='lines'"
+            "A live table needs rich, which is not installed. Install it with: pip install "
+            "'contentstack-launch[progress]'. Or pass mode='lines'"
         ) from error
     return LiveTable(snapshot, cast("TextIO", output))
 
@@ -205,4 +206,6 @@ def _notebook() -> Callable[[object], Callable[[], object]]:
     try:
         return front_end()
     except ImportError as error:
-        raise ConfigurationError("A notebook view needs IPython, which is part of every notebook") from error
+        raise ConfigurationError(
+            "A notebook view needs IPython, which is not installed. Use this mode in a notebook, or pass mode='lines'"
+        ) from error

@@ -16,7 +16,7 @@ from launch_async.fleet.run.events import FleetEvent, FleetEventKind
 
 __all__ = ["Row", "RunSnapshot", "RunStage"]
 
-RunStage: TypeAlias = Literal["running", "paused", "stopping", "finished", "not all done", "interrupted"]
+RunStage: TypeAlias = Literal["running", "paused", "stopping", "finished", "incomplete", "interrupted"]
 """The state of a run."""
 
 
@@ -27,7 +27,7 @@ class Row:
     Attributes:
         label: Its project and environment.
         state: State of its operation.
-        stage: The state in a word for readers, or the status of its deployment while the deployment is running.
+        stage: The state for readers, or the status of its deployment while the deployment is running.
         words: Why it failed, or other information.
         since: When its first event arrived, in seconds since the run started.
     """
@@ -62,14 +62,14 @@ class RunSnapshot:
                 case FleetEventKind.RUN_STARTED:
                     self.title = printable(event.message)
                 case FleetEventKind.PAUSED:
-                    self.state, self.note = "paused", "paused: nothing new is sent"
+                    self.state, self.note = "paused", "paused: the run sends no new operations"
                 case FleetEventKind.RESUMED:
                     self.state, self.note = "running", ""
                 case FleetEventKind.STOPPING:
                     self.state, self.note = "stopping", f"stopping: {printable(event.message)}"
                 case FleetEventKind.RUN_ENDED:
                     all_done = event.report is None or event.report.is_success
-                    self.state, self.note = "finished" if all_done else "not all done", printable(event.message)
+                    self.state, self.note = "finished" if all_done else "incomplete", printable(event.message)
                 case FleetEventKind.INTERRUPTED:
                     self.state, self.note = "interrupted", printable(event.message)
                 case FleetEventKind.OPERATION | FleetEventKind.DEPLOYMENT:
@@ -77,7 +77,7 @@ class RunSnapshot:
                 case FleetEventKind.WAVE_STARTED:
                     pass
 
-    def break_off(self, words: str) -> None:
+    def interrupt(self, words: str) -> None:
         """Record that no more events will arrive, although the run has not ended."""
         with self._lock:
             now = self.seconds
@@ -85,7 +85,7 @@ class RunSnapshot:
             self._latest = now, time.monotonic()
 
     @property
-    def is_going(self) -> bool:
+    def is_running(self) -> bool:
         """Whether the run has not ended."""
         return self.state in ("running", "paused", "stopping")
 
@@ -95,7 +95,7 @@ class RunSnapshot:
         if self._latest is None:
             return 0.0
         at, arrived = self._latest
-        return at if not self.is_going else at + time.monotonic() - arrived
+        return at if not self.is_running else at + time.monotonic() - arrived
 
     @property
     def in_progress(self) -> Sequence[Row]:

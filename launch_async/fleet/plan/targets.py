@@ -10,14 +10,14 @@ from typing import Any, Self, cast, overload
 
 import attrs
 
-from launch_async._text import first_lines, printable
+from launch_async._text import count_of, first_lines, printable
 from launch_async._views import Displayable
 from launch_async.fleet.plan.reading import Reading
 from launch_async.http.operation import check_uid
 from launch_async.models.deployment import DeploymentStatus
 from launch_async.wire.moments import parse_iso
 
-__all__ = ["Cost", "Selection", "Target", "counted", "matches", "several"]
+__all__ = ["Cost", "Selection", "Target", "matches", "several"]
 
 _SHOWN = 20
 """Number of targets that the text of a selection lists."""
@@ -127,8 +127,8 @@ class Cost:
 
     def __str__(self) -> str:
         if self.seconds < 90:
-            return f"{self.requests} requests ({self.seconds:.0f} s at the rate limit)"
-        return f"{self.requests} requests ({self.seconds / 60:.1f} min at the rate limit)"
+            return f"{count_of(self.requests, 'request')} ({self.seconds:.0f} s at the rate limit)"
+        return f"{count_of(self.requests, 'request')} ({self.seconds / 60:.1f} min at the rate limit)"
 
 
 @attrs.frozen
@@ -159,14 +159,12 @@ class Selection(Displayable, Sequence[Target]):
         return self.targets[index]
 
     def __str__(self) -> str:
-        head = f"{len(self.targets)} of {self.considered} environments selected with {self.requests} requests"
+        head = (
+            f"{len(self.targets)} of {count_of(self.considered, 'environment')} selected with "
+            f"{count_of(self.requests, 'request')}"
+        )
         lines = [f"  {target.label}  {target.last_status or ''}".rstrip() for target in self.targets]
         return "\n".join([head, *first_lines(lines, _SHOWN)])
-
-
-def counted(count: int) -> str:
-    """Return `1 target`, or a number of targets."""
-    return "1 target" if count == 1 else f"{count} targets"
 
 
 def matches(name: str | None, patterns: Iterable[str]) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from launch_async._text import printable
+from launch_async._text import count_of, printable
 from launch_async._views import FRAME, JUNIT, MARKDOWN, PAGE, Displayable
 from launch_async.fleet.journal.journal import Entry, OperationState
 from launch_async.fleet.plan.plan import Plan
@@ -103,7 +103,7 @@ class FleetReport(Displayable):
         done = "; everything was done before, and this run sent nothing" if self.nothing_left else ""
         stop = f"; stopped: {self.stopped}" if self.stopped else ""
         return (
-            f"{counts} in {self.seconds:.1f} s with {self.requests} requests{again} "
+            f"{counts} in {self.seconds:.1f} s with {count_of(self.requests, 'request')}{again} "
             f"(total wait for the rate limit: {self.waited:.1f} s){done}{stop}"
         )
 

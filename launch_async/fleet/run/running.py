@@ -14,6 +14,7 @@ from typing import Final
 
 import attrs
 
+from launch_async._text import count_of
 from launch_async.deploy.release.check import name_of
 from launch_async.errors import (
     AmbiguousOutcome,
@@ -33,7 +34,6 @@ from launch_async.fleet.journal.journal import Journal, OperationState
 from launch_async.fleet.plan.actions import Redeploy, SetVariables, Task
 from launch_async.fleet.plan.operation import PlannedOperation
 from launch_async.fleet.plan.plan import Plan
-from launch_async.fleet.plan.targets import counted
 from launch_async.fleet.plan.waves import waves
 from launch_async.fleet.report.report import FleetReport
 from launch_async.fleet.run.checks import check_names
@@ -192,7 +192,7 @@ class FleetRun:
             check_names(targets, names, self._options.protected)
 
     def _report_start(self) -> None:
-        message = f"{self._plan.what}: {counted(len(self._plan.operations))}"
+        message = f"{self._plan.what}: {count_of(len(self._plan.operations), 'target')}"
         self._state.emit(FleetEventKind.RUN_STARTED, message=message)
 
     async def _run_waves(self) -> None:
@@ -240,7 +240,9 @@ class FleetRun:
         if self._control.stopped:
             return
         self._state.wave += 1
-        self._state.emit(FleetEventKind.WAVE_STARTED, message=f"wave {self._state.wave}: {counted(len(wave))}")
+        self._state.emit(
+            FleetEventKind.WAVE_STARTED, message=f"wave {self._state.wave}: {count_of(len(wave), 'target')}"
+        )
         await self._run_wave([*begun, *wave])
 
     async def _run_wave(self, operations: Sequence[PlannedOperation]) -> None:
@@ -385,7 +387,7 @@ class FleetRun:
         """Stop the run if too large a share of the plan's targets has failed."""
         failed, total, share = self._state.failed, len(self._plan.operations), self._options.stop_on_failures
         if share is not None and failed > share * total:
-            self._stop(f"{failed} of {counted(total)} failed")
+            self._stop(f"{failed} of {count_of(total, 'target')} failed")
 
     def _stop(self, reason: str) -> None:
         if not self._control.stopped:
