@@ -12,6 +12,7 @@ from launch_async._version import __version__
 from launch_async.cli.exit_codes import ExitCode, exit_code_of
 from launch_async.cli.output import Output
 from launch_async.cli.session import Session, log_to_standard_error
+from launch_async.cli.shell import CommandError
 from launch_async.errors import LaunchError
 
 __all__ = ["COMMANDS", "command_line", "run"]
@@ -142,6 +143,9 @@ def _run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt) as error:
         output.note("Interrupted.")
         return exit_code_of(error)
+    except CommandError as failed:
+        output.failure(type(failed.error).__name__, failed.text)
+        return exit_code_of(failed.error)
     except (LaunchError, click.ClickException, OSError) as error:
         words = error.format_message() if isinstance(error, click.ClickException) else str(error)
         output.failure(type(error).__name__, words)

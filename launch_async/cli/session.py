@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -13,7 +14,8 @@ import click
 from launch_async.auth.tokens import Authtoken
 from launch_async.cli.kept_login import kept_login
 from launch_async.cli.output import Output
-from launch_async.errors import ConfigurationError
+from launch_async.cli.shell import CommandError
+from launch_async.errors import ConfigurationError, LaunchError
 
 if TYPE_CHECKING:
     from launch_async.resources.finding import FoundEnvironment
@@ -96,8 +98,17 @@ class Session:
 
 
 def pass_session(function: Callable[..., R]) -> Callable[..., R]:
-    """Pass the session to a command as the first argument."""
-    return click.pass_obj(function)
+    """Pass the session to a command as the first argument. An error of the SDK becomes a `CommandError`."""
+
+    @functools.wraps(function)
+    def with_session(*given: object, **options: object) -> R:
+        context = click.get_current_context()
+        try:
+            return function(context.obj, *given, **options)
+        except LaunchError as error:
+            raise CommandError(error, context.command) from error
+
+    return with_session
 
 
 def log_to_standard_error(level: str) -> None:

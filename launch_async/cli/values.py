@@ -91,7 +91,7 @@ class _Source(click.ParamType[Any]):
             return Commit(rest)
         if not Path(value).exists():
             self.fail(
-                f"The folder or ZIP {value!r} does not exist. Other sources: latest, previous, commit:HASH.",
+                f"The folder or ZIP {value!r} does not exist. Other sources are latest, previous and commit:HASH.",
                 param,
                 ctx,
             )
@@ -110,7 +110,7 @@ class _Check(click.ParamType[Check]):
             name, equals, text = setting.partition("=")
             if name not in _OF_A_CHECK or not equals:
                 self.fail(
-                    f"{setting!r} is not NAME=VALUE with a name of {', '.join(_OF_A_CHECK)}.",
+                    f"{setting!r} is not NAME=VALUE with one of these names: {', '.join(_OF_A_CHECK)}.",
                     param,
                     ctx,
                 )

@@ -61,7 +61,7 @@ def test_names_globs_and_uids_name_an_environment(command: Command, emulator: La
         (("wait", "shpo", "production"), "Close names: 'shop'"),
         (("wait", "shop*", "production"), "shop-b"),
         (("wiat", "shop", "production"), "Did you mean wait?"),
-        (("deploy", "shop", "preview", "no-such-folder"), "latest, previous, commit:HASH"),
+        (("deploy", "shop", "preview", "no-such-folder"), "latest, previous and commit:HASH"),
         (("deploy", "shop", "preview", "latest", "--timeout", "soon"), "90s, 15m, 2h or 7d"),
         (("wait", "empty", "production"), "has no deployment yet"),
         (("--region", "mars", "fleet", "select"), "The region 'mars' does not exist"),
@@ -156,7 +156,7 @@ def test_a_fleet_is_planned_run_and_reported(command: Command, tmp_path: Path) -
     assert selected.out.startswith("2 of ")
     assert all(len(line) <= 80 for line in selected.out.splitlines())
     assert "shop/production" in planned.out
-    assert (refused.code, refused.err.startswith("error: confirm")) == (ExitCode.USAGE, True)
+    assert (refused.code, refused.err.startswith("error: --confirm is ")) == (ExitCode.USAGE, True)
     assert (ran.code, ran.document["totals"]) == (0, {"succeeded": 2})
     assert (again.code, again.document["totals"]) == (0, {"succeeded": 2})
     assert reported.document["targets"] == ran.document["targets"]
@@ -293,7 +293,7 @@ def test_state_is_pulled_compared_and_applied(command: Command, tmp_path: Path) 
     assert [one.code for one in (pulled, again, same)] == [0, ExitCode.USAGE, 0]
     assert (drift.code, drift.document["changes"][0]["after"]) == (ExitCode.DRIFT, "ASTRO")
     assert markdown.code == ExitCode.DRIFT
-    assert (refused.code, refused.err.startswith("error: confirm")) == (ExitCode.USAGE, True)
+    assert (refused.code, refused.err.startswith("error: --confirm is ")) == (ExitCode.USAGE, True)
     assert (applied.code, settled.out) == (0, same.out)
     assert not Path("launch.toml.journal").exists()
     assert command("state", "resume").code == ExitCode.USAGE

@@ -91,7 +91,7 @@ def test_incomplete_arguments_are_a_usage_error(command: Command, typed: tuple[s
     ended = command("probe", *typed)
 
     assert ended.code == ExitCode.USAGE
-    assert "error: project" in ended.err
+    assert "error: --project" in ended.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for other processes")

@@ -10,7 +10,10 @@ from pathlib import Path
 import click
 import pytest
 
+from launch_async.cli import shell
 from launch_async.cli.parameters import CALLBACKS, texts_of_arguments
+from launch_async.cli.shell import for_the_shell
+from launch_async.errors import InvalidArgumentError, LaunchError
 from launch_sync import LaunchClient
 from launch_sync.deploy import Previews
 from launch_sync.fleet import Fleet
@@ -136,3 +139,31 @@ def test_the_page_names_every_command() -> None:
 
     assert [name for name in COMMANDS if f"\n## {name}\n" not in page] == []
     assert command_page.expand("# Another page") == "# Another page"
+
+
+def test_an_error_names_options_and_commands_instead_of_python() -> None:
+    deploy, run = COMMANDS["deploy"], COMMANDS["fleet run"]
+    needed = InvalidArgumentError("confirm", "is required, because the plan deletes environments. Pass confirm=2")
+    unchecked = InvalidArgumentError("on_failure", '"restore" needs at least one check. Pass verify=Check("/")')
+    waited = InvalidArgumentError("verify", "needs a live site. Leave out wait=False")
+    protected = InvalidArgumentError("plan", "is old. Make a new plan, or pass protected=() to change them anyway")
+    failed = LaunchError("Call launch.restore('66c0', 'ab') to try again. launch.fleet.run(plan) runs the plan")
+    log = LaunchError("Full log: launch.deployments.logs('66c0', 'ab', 'cd')")
+    unknown = LaunchError("Call launch.nothing('x'). The JSON has confirm=1")
+
+    assert for_the_shell(needed, run) == (
+        "--confirm is required, because the plan deletes environments. Pass --confirm 2"
+    )
+    assert for_the_shell(unchecked, deploy) == '--on-failure: "restore" needs at least one check. Pass --verify /'
+    assert for_the_shell(waited, deploy) == "--verify needs a live site. Leave out --no-wait"
+    assert for_the_shell(protected, run).endswith('or pass --protected "" to change them anyway')
+    assert for_the_shell(failed, deploy) == (
+        "Run contentstack-launch restore 66c0 ab to try again. contentstack-launch fleet run runs the plan"
+    )
+    assert for_the_shell(log, deploy) == "Full log: contentstack-launch logs 66c0 ab cd"
+    assert for_the_shell(InvalidArgumentError("variables", "must contain A"), run) == "--set must contain A"
+    assert for_the_shell(unknown, deploy) == "Call launch.nothing('x'). The JSON has confirm=1"
+
+
+def test_the_commands_in_error_texts_exist() -> None:
+    assert set(shell.COMMANDS.values()) <= {*COMMANDS}

@@ -791,7 +791,7 @@ async def test_an_option_out_of_range_is_refused_before_a_journal_is_opened(
 async def test_values_of_the_variables_must_be_given_again(client: LaunchClient, plan: Plan) -> None:
     changes = await client.fleet.plan_variables([plan.operations[0].target], {"KEY": SECRET})
 
-    with pytest.raises(InvalidArgumentError, match="do not contain KEY"):
+    with pytest.raises(InvalidArgumentError, match="must contain KEY"):
         await client.fleet.run(changes)
 
 

@@ -14,14 +14,20 @@ from launch_async.fleet.journal.journal import OperationState
 from launch_sync.display import FleetProgress
 from launch_sync.fleet import FleetReport
 
-__all__ = ["confirm", "run_shown"]
+__all__ = ["confirm", "run_shown", "text_of_plan"]
+
+
+def text_of_plan(plan: object) -> str:
+    """Return the text of a plan without its last lines, which show the call in Python."""
+    text, nothing_sent, _ = str(plan).partition("\nNothing has been sent.")
+    return f"{text}{nothing_sent}"
 
 
 def confirm(session: Session, given: dict[str, Any], plan: object, count: int) -> None:
     """Show a plan and ask for a confirmation on a terminal, unless the user has typed `--confirm`."""
     if given.get("confirm") is not None or not sys.stdin.isatty() or session.output.is_json:
         return
-    session.output.note(str(plan))
+    session.output.note(text_of_plan(plan))
     click.confirm("Make 1 change?" if count == 1 else f"Make {count} changes?", abort=True, err=True)
     given["confirm"] = count
 

@@ -14,6 +14,7 @@ import attrs
 import click
 
 from launch_async._proxies import environment_proxy
+from launch_async._text import count_of
 from launch_async.cli.exit_codes import ExitCode
 from launch_async.cli.session import Session, pass_session
 from launch_async.http.recording import record_responses
@@ -99,7 +100,7 @@ def _proxy(address: str) -> Finding:
     parts = urlsplit(address)
     proxy = environment_proxy(parts.scheme, parts.hostname or "", parts.port)
     if proxy is None:
-        return Finding("proxy", True, "no proxy for this host")
+        return Finding("proxy", True, "There is no proxy for this host.")
     at = urlsplit(proxy)
     return Finding("proxy", True, f"{at.scheme}://{at.hostname}:{at.port or 80} (from the environment)")
 
@@ -107,7 +108,7 @@ def _proxy(address: str) -> Finding:
 def _authority() -> Finding:
     path = os.environ.get("SSL_CERT_FILE")
     if path is None:
-        return Finding("certificates", True, "certificate authorities of the system")
+        return Finding("certificates", True, "The certificate authorities of the system are used.")
     exists = Path(path).is_file()
     cure = "" if exists else "Set SSL_CERT_FILE to a file that exists, or unset it."
     return Finding("certificates", exists, f"SSL_CERT_FILE={path}", cure)
@@ -119,26 +120,29 @@ def _organization(client: LaunchClient) -> Iterator[Finding]:
         try:
             page = client.projects.list().page()
         except LaunchError as error:
-            yield Finding("connection", not isinstance(error, TransportError), str(error), _cure(error))
-            if not isinstance(error, TransportError):
+            if isinstance(error, TransportError):
+                yield Finding("connection", False, str(error), _cure(error))
+            else:
+                yield Finding("connection", True, "The API answers.")
                 yield Finding("organization", False, str(error), _cure(error))
             return
     yield Finding("connection", True, "The API answers.")
-    yield Finding("organization", True, f"It has {len(page) if page.total is None else page.total} projects.")
+    projects = count_of(len(page) if page.total is None else page.total, "project")
+    yield Finding("organization", True, f"The organization has {projects}.")
     yield _clock(asked_at, next((answer.headers.get("date") for answer in answers), None))
 
 
 def _clock(asked_at: datetime, date: str | None) -> Finding:
     moment = None if date is None else parse_http_date(date)
     if moment is None:
-        return Finding("clock", True, "The service sends no time.")
+        return Finding("clock", True, "The service sends no time, so the clock cannot be checked.")
     apart = (asked_at - moment).total_seconds()
     if abs(apart) <= _CLOCKS_APART:
         return Finding("clock", True, f"The clock differs from the service's by {abs(apart):.0f} s.")
     return Finding(
         "clock",
         False,
-        f"The clock is {abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the service.",
+        f"The clock is {abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the clock of the service.",
         "Set the clock of this machine. Certificates and times in logs depend on it.",
     )
 

@@ -6,7 +6,7 @@ import click
 
 from launch_async._text import count_of
 from launch_async.cli.commands._common import workflow
-from launch_async.cli.commands._running import confirm, run_shown
+from launch_async.cli.commands._running import confirm, run_shown, text_of_plan
 from launch_async.cli.parameters import taken_by
 from launch_async.cli.session import Session, pass_session
 from launch_async.cli.values import SOURCE, read_value
@@ -40,8 +40,10 @@ def plan() -> None:
 def _planned(session: Session, plan: Plan, output: str | None) -> None:
     if output is not None:
         plan.save(output)
-        session.output.note(f"The plan is in {output}. To run the plan: contentstack-launch fleet run {output}")
-    session.output.result(plan)
+    session.output.result(plan, text_of_plan(plan))
+    if output is not None:
+        confirm = f" --confirm {len(plan.operations)}" if "confirm=" in plan.call else ""
+        session.output.note(f"The plan is in {output}. To run it: contentstack-launch fleet run {output}{confirm}")
 
 
 def _selecting(function: click.decorators.FC) -> click.decorators.FC:
@@ -108,6 +110,9 @@ def delete(session: Session, environments: tuple[str, ...], output: str | None) 
     PROJECT and ENVIRONMENT are complete names or UIDs.
     """
     pairs = [(project, environment) for project, _, environment in (one.partition("/") for one in environments)]
+    for one, (project, environment) in zip(environments, pairs, strict=True):
+        if not (project and environment):
+            raise click.UsageError(f"{one!r} is not PROJECT/ENVIRONMENT.")
     _planned(session, session.client.fleet.plan_delete(pairs), output)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from launch_async.cli.commands._common import workflow
-from launch_async.cli.commands._running import confirm, run_shown
+from launch_async.cli.commands._running import confirm, run_shown, text_of_plan
 from launch_async.cli.exit_codes import ExitCode
 from launch_async.cli.parameters import taken_by
 from launch_async.cli.session import Session, pass_session
@@ -55,7 +55,10 @@ def pull(session: Session, file: str, projects: tuple[str, ...], overwrite: bool
 def diff(session: Session, file: str, markdown: bool) -> int:
     """Show how the organization differs from FILE. The exit code is 2 if it does."""
     plan = session.client.state.diff(State.load(file))
-    session.output.result(plan, plan.to_markdown() if markdown else str(plan))
+    session.output.result(plan, plan.to_markdown() if markdown else text_of_plan(plan))
+    if not plan.is_empty:
+        confirmation = f" --confirm {len(plan.changes)}" if "confirm=" in plan.call else ""
+        session.output.note(f"To make the changes: contentstack-launch state apply {file}{confirmation}")
     return ExitCode.DONE if plan.is_empty else ExitCode.DRIFT
 
 

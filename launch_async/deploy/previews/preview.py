@@ -145,8 +145,8 @@ def lifetime(ttl: timedelta | float) -> timedelta:
         InvalidArgumentError: The time is not between 1 s and 10 years.
     """
     seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
-    if isinstance(seconds, bool) or not isinstance(seconds, Real) or not 1 <= seconds <= 3.2e8:
-        raise InvalidArgumentError(
-            "ttl", f"must be a timedelta or a number of seconds, from 1 s to 10 years, not {ttl!r:.80}"
-        )
+    if isinstance(seconds, bool) or not isinstance(seconds, Real):
+        raise InvalidArgumentError("ttl", f"must be a timedelta or a number of seconds, not {ttl!r:.80}")
+    if not 1 <= seconds <= 3.2e8:
+        raise InvalidArgumentError("ttl", f"must be from 1 s to 10 years, not {seconds:g} s")
     return timedelta(seconds=float(seconds))

@@ -239,4 +239,4 @@ def check_on_failure(on_failure: str, checks: tuple[CheckLike, ...]) -> None:
     if on_failure not in get_args(OnFailure):
         raise InvalidArgumentError("on_failure", f'must be "keep" or "restore", not {on_failure!r:.80}')
     if on_failure == "restore" and not checks:
-        raise InvalidArgumentError("on_failure", '"restore" needs at least one check: pass verify=(Check("/"),)')
+        raise InvalidArgumentError("on_failure", '"restore" needs at least one check. Pass verify=Check("/")')

@@ -95,8 +95,8 @@ class Restoring:
                     )
             return one
         raise LaunchError(
-            f"Environment {place.environment_uid} had no other live version before, so there is nothing to restore. "
-            "Deploy a working version",
+            f"Environment {place.environment_uid} has no earlier live version with another commit or another ZIP, so "
+            "there is nothing to restore. Deploy a working version",
             operation="restore",
         )
 

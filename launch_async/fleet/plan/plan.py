@@ -19,7 +19,7 @@ from typing import Any, Final, Self, cast
 
 import attrs
 
-from launch_async._text import duration, first_lines, printable
+from launch_async._text import count_of, duration, first_lines, printable
 from launch_async._views import Displayable
 from launch_async.errors import InvalidArgumentError
 from launch_async.fleet.plan.actions import (
@@ -234,8 +234,8 @@ class Plan(Displayable):
     @property
     def outlook(self) -> str:
         """The cost of a run, the time of the slowest build, and the number of busy environments, if known."""
-        things = "operations" if isinstance(self.action, Mixed) else "environments"
-        parts = [f"{len(self.operations)} {things}, about {self.cost}"]
+        noun = "operation" if isinstance(self.action, Mixed) else "environment"
+        parts = [f"{count_of(len(self.operations), noun)}, about {self.cost}"]
         if isinstance(self.action, Redeploy):
             targets = [one.target for one in self.operations]
             known = [one.last_seconds for one in targets if one.last_seconds is not None]

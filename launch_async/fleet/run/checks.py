@@ -63,7 +63,9 @@ def check_values(plan: Plan, options: RunOptions) -> None:
     if isinstance(plan.action, SetVariables):
         missing = [name for name in plan.action.names if name not in given]
         if missing:
-            raise InvalidArgumentError("variables", f"do not contain {', '.join(missing)}. Pass the values again")
+            raise InvalidArgumentError(
+                "variables", f"must contain {', '.join(missing)}, because a plan stores no values"
+            )
         check_variables(given)
     elif given:
         raise InvalidArgumentError("variables", "were passed, but the plan sets no variables")
