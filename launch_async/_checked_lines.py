@@ -60,7 +60,7 @@ class Log:
             line = content[self.size : end]
             text = line[_BEFORE:-2]
             if line != b'["%08x", %b]\n' % (zlib.crc32(text, self.checksum), text):
-                raise DamagedLineError(f"line {len(records) + 1} is not as it was written")
+                raise DamagedLineError(f"line {len(records) + 1} does not match its checksum")
             records.append(cast("Record", json.loads(text)))
             self.add(line)
         return records

@@ -6,7 +6,17 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["count_of", "duration", "file_size", "first_lines", "listed", "printable", "shortened", "without_escapes"]
+__all__ = [
+    "count_of",
+    "duration",
+    "file_size",
+    "first_lines",
+    "listed",
+    "printable",
+    "shortened",
+    "shown_seconds",
+    "without_escapes",
+]
 
 # Control sequences of terminals: colours, cursor movements, titles of windows, and others.
 _ESCAPES: Final = (
@@ -33,6 +43,11 @@ def duration(seconds: float | None) -> str:
 def count_of(count: int, noun: str) -> str:
     """Return a number with its noun: `1 target`, `1,200 targets`."""
     return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def shown_seconds(seconds: float) -> str:
+    """Return a number of seconds, rounded for an error text: `0.05 s`, `30 s`, `1800 s`."""
+    return f"{round(seconds, 2):g} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def file_size(count: int) -> str:

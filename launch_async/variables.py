@@ -293,7 +293,7 @@ async def _desired_values(desired: Mapping[str, str] | str | os.PathLike[str]) -
     if isinstance(desired, Mapping):
         return VariableValues(desired)
     if not isinstance(desired, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
-        problem = f"must be a mapping or the path of a dotenv file, not a {kind_of(desired)}"
+        problem = f"must be a mapping or the path of a dotenv file, not {kind_of(desired)}"
         raise InvalidArgumentError("desired", problem)
     return VariableValues(await asyncio.to_thread(_read_dotenv, desired))
 

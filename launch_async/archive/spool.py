@@ -54,7 +54,7 @@ async def spooled_archive(stream: Stream, *, secrets: SecretFiles) -> Archive:
             the temporary folder.
         InvalidArgumentError: The stream returns text instead of bytes.
     """
-    name = f"the given {type(stream).__name__}"
+    name = f"the {type(stream).__name__} object"
     try:
         descriptor, path = await asyncio.to_thread(tempfile.mkstemp, prefix="launch-", suffix=".zip")
     except OSError as error:
@@ -63,7 +63,8 @@ async def spooled_archive(stream: Stream, *, secrets: SecretFiles) -> Archive:
         with os.fdopen(descriptor, "wb") as spool:
             size = await _copied(stream, name, spool)
         if not size:
-            raise ArchiveError("source", f"{name} contains no bytes. If it was read or written before, call seek(0).")
+            hint = " If it was read or written before, call seek(0)." if hasattr(stream, "seek") else ""
+            raise ArchiveError("source", f"{name} is empty.{hint}")
         check_size(size)
         return await check_archive_in_thread(path, secrets=secrets, name=name, temporary=True)
     except BaseException:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 
 import attrs
 
+from launch_async._text import shown_seconds
 from launch_async.errors import DeadlineExceeded, InvalidArgumentError, LaunchError
 from launch_async.http.operation import check_timeout
 
@@ -69,7 +70,8 @@ class Deadline:
             raise
         except TimeoutError:
             raise DeadlineExceeded(
-                f"{operation} did not end within its timeout of {self.timeout:g} s. The current step was: {self.step}",
+                f"{operation} did not end within its timeout of {shown_seconds(self.timeout)}. The current step was: "
+                f"{self.step}",
                 operation=operation,
                 ambiguous=self.creates,
             ) from None

@@ -99,7 +99,7 @@ def _body(report: FleetReport, *, shown: int) -> str:
         "targets": ", ".join(f"{count} {state}" for state, count in report.totals.items()),
         "took": f"{duration(report.seconds)}{f', in {report.runs} runs' if report.runs > 1 else ''}",
         "requests": f"{report.requests}; total wait for the rate limit {duration(report.waited)}",
-        "now": "Everything was already done, so nothing was sent" if report.nothing_left else None,
+        "note": "Everything was done before, so this run sent nothing" if report.nothing_left else None,
         "stopped": report.stopped,
     }
     ordered = sorted(report.outcomes, key=lambda one: _ORDER.index(one.state))

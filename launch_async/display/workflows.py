@@ -150,7 +150,7 @@ def _budget(status: LimiterStatus) -> str:
     pause = _html.badge(f"paused for {duration(status.paused_for)} after a 429", _html.Severity.WARNING)
     waiting = ", ".join(f"{count} {priority.name.lower()}" for priority, count in status.queued.items() if count)
     facts: dict[str, _html.Cell] = {
-        "now": pause if status.paused_for else _html.badge("open", _html.Severity.GOOD),
+        "status": pause if status.paused_for else _html.badge("open", _html.Severity.GOOD),
         "rate": f"{status.rate:.1f} requests per second",
         "polls": "any" if math.isinf(status.poll_rate) else f"at most {status.poll_rate:.1f} per second",
         "queued": waiting or "none",

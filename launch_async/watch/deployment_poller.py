@@ -243,8 +243,8 @@ class PolledDeployment:
             self._environment.poller.going.discard(self)
             uid = self.ref.deployment_uid
             last = self.deployment and without_escapes(self.deployment.status)
-            known = f"Deployment {uid} was last {last}" if last else f"The status of deployment {uid} is not known"
-            outcome.add_note(f"{known}. The deployment continues at the service")
+            known = f"Deployment {uid} was last {last}. It" if last else f"If deployment {uid} exists, it"
+            outcome.add_note(f"{known} continues at the service")
         else:
             self._plan_next_poll(self._failures.delay)
             _LOG.info("A poll of deployment %s failed; the SDK tries again: %s", self.ref.deployment_uid, outcome)

@@ -16,7 +16,7 @@ from typing import Final, Self, TypeAlias
 import attrs
 
 from launch_async._breather import Breather
-from launch_async._text import listed
+from launch_async._text import listed, shown_seconds
 from launch_async.errors import DeploymentFailed, DeploymentsFailed, InvalidArgumentError, LaunchError, WaitTimeout
 from launch_async.http.operation import check_callback, check_timeout, check_uid
 from launch_async.http.pipeline import Pipeline
@@ -76,7 +76,7 @@ class _Seen:
         subject = "The deployment" if len(self.states) == 1 else f"{len(named)} of {len(self.states)} deployments"
         why = f"The last poll failed: {self.last_error}. " if self.last_error is not None else ""
         return WaitTimeout(
-            f"{subject} did not end within {timeout:g} s: {listed(named, 3)}. {why}"
+            f"{subject} did not end within {shown_seconds(timeout)}: {listed(named, 3)}. {why}"
             "The build continues at the service. Wait again with the same reference",
             last=next((last for last in late.values() if last is not None), None),
         )
@@ -306,7 +306,7 @@ def _target(ref: DeploymentLike) -> Deployment | DeploymentRef:
     target = _from_text(ref) if isinstance(ref, str) else ref
     if not isinstance(target, Deployment | DeploymentRef):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError(
-            "ref", f"must be a Deployment, a DeploymentRef or its JSON, not a {type(target).__name__}"
+            "ref", f"must be a Deployment, a DeploymentRef or its JSON, not {type(target).__name__}"
         )
     place = _ref_of(target)
     for name in ("project_uid", "environment_uid", "deployment_uid"):

@@ -92,14 +92,18 @@ async def test_a_file_that_cannot_be_rewound_can_be_deployed(launch, packed):
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        (lambda _: b"no zip" * 1000, "the given bytes is not a ZIP"),
-        (lambda packed: packed[:40] + bytes(1000), "the given bytes is not a ZIP"),
-        (lambda _: b"", r"the given bytes contains no bytes\..*call seek\(0\)"),
+        (lambda _: b"no zip" * 1000, "the bytes object is not a ZIP"),
+        (lambda packed: packed[:40] + bytes(1000), "the bytes object is not a ZIP"),
+        (lambda _: b"", r"the bytes object is empty"),
+        (lambda _: io.BytesIO(), r"the BytesIO object is empty\. .*call seek\(0\)"),
         (lambda _: io.BytesIO(b"PK"), "has 2 bytes, but Launch accepts only ZIPs of at least 1024 bytes"),
-        (lambda packed: io.StringIO(packed.decode("latin-1")), r'StringIO returned str instead of bytes\..* mode "rb"'),
+        (
+            lambda packed: io.StringIO(packed.decode("latin-1")),
+            r'StringIO object returned str instead of bytes\..* mode "rb"',
+        ),
         (lambda _: blocks("some text"), "returned str instead of bytes"),
-        (lambda packed: closed(io.BytesIO(packed)), "the given BytesIO cannot be read: I/O operation on closed file"),
-        (lambda _: Broken(), "the given Broken cannot be read: timed out"),
+        (lambda packed: closed(io.BytesIO(packed)), "the BytesIO object cannot be read: I/O operation on closed file"),
+        (lambda _: Broken(), "the Broken object cannot be read: timed out"),
     ],
 )
 async def test_data_that_is_not_a_zip_is_refused_before_a_request(launch, packed, source, problem, spool):

@@ -331,14 +331,14 @@ def test_an_archive_without_exclusions_shows_no_exclusions() -> None:
 
 def test_the_budget_shows_whether_it_is_paused() -> None:
     assert lines(BUDGET)[1:6] == [
-        "now ✓ open",
+        "status ✓ open",
         "rate 9.5 requests per second",
         "polls at most 4.8 per second",
         "queued 2 interactive",
         "expected wait none",
     ]
     paused = attrs.evolve(BUDGET, paused_for=1.5, expected_wait=1.6, queued={})
-    assert lines(paused)[1] == "now ! paused for 1.5 s after a 429"
+    assert lines(paused)[1] == "status ! paused for 1.5 s after a 429"
     assert lines(paused)[4:6] == ["queued none", "expected wait 1.6 s"]
 
 

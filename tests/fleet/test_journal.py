@@ -273,9 +273,9 @@ def _with_two_lines_swapped(path: Path) -> None:
         (_rewritten(0, lambda record: record["plan"]["operations"].pop(0)), "its plan has no operation"),
         (_rewritten(2, lambda record: record["entry"].update(state="great")), "is damaged: 'great'"),
         (_rewritten(2, lambda record: record.clear()), "is damaged"),
-        (_edited, "is damaged: line 1 is not as it was written"),
-        (_without_a_line, "is damaged: line 2 is not as it was written"),
-        (_with_two_lines_swapped, "is damaged: line 2 is not as it was written"),
+        (_edited, "is damaged: line 1 does not match its checksum"),
+        (_without_a_line, "is damaged: line 2 does not match its checksum"),
+        (_with_two_lines_swapped, "is damaged: line 2 does not match its checksum"),
         (lambda path: path.mkdir(), "cannot be used: Is a directory. Use a file"),
     ],
 )

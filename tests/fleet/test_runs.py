@@ -612,7 +612,7 @@ async def test_resuming_a_finished_journal_sends_nothing_and_says_so(
         assert (again.runs, again.started_at) == (1, first.started_at)
         assert again.requests == first.requests
         assert again.seconds == pytest.approx(first.seconds, abs=0.5)
-        assert "Everything was already done" in again.to_html()
+        assert "Everything was done before" in again.to_html()
         assert json.loads(again.to_json())["nothing_left"]
         assert again.outcomes == first.outcomes
     assert emulator.ledger.count() == before

@@ -127,9 +127,7 @@ def test_a_permanent_failure_ends_a_wait_immediately(status: int, kind: type[API
     async def main() -> float:
         with pytest.raises(kind) as caught:
             await launch.client().wait(launch.ref(0))
-        assert caught.value.__notes__ == [
-            f"The status of deployment {launch.uids[0]} is not known. The deployment continues at the service"
-        ]
+        assert caught.value.__notes__ == [f"If deployment {launch.uids[0]} exists, it continues at the service"]
         return now()
 
     assert run(main()) < 1

@@ -143,7 +143,7 @@ class FileJournal:
         since, step = moment_of(opened.get("missing_since")), moment_of(opened.get("last_step_at"))
         if plan is not None and kept.uid != plan.uid:
             raise JournalError(
-                f"{self.path} belongs to another plan ({kept.uid[:8]}, {kept.action}). "
+                f"The journal {self.path} belongs to another plan ({kept.uid[:8]}, {kept.what}). "
                 "Resume that plan with launch.fleet.resume(journal), or use another file for this plan"
             )
         check(kept)
@@ -180,7 +180,7 @@ class FileJournal:
 
     def _opened(self) -> FileIO:
         if self._file is None:
-            raise JournalError(f"{self.path} is not open")
+            raise JournalError(f"The journal {self.path} is not open")
         return self._file
 
 
@@ -189,7 +189,7 @@ def _resolved(path: Path) -> Path:
     with _journal_errors(path):
         if path.is_symlink() and not path.exists():
             raise JournalError(
-                f"{path} is a link to {path.readlink()}, which does not exist. "
+                f"The journal {path} is a link to {path.readlink()}, which does not exist. "
                 "Restore the file, or delete the link if no run used it"
             )
         return path.resolve()
@@ -201,7 +201,7 @@ def _open_locked(path: Path) -> FileIO:
         file = FileIO(path, "r+")
         try:
             if not _locked(path, file):
-                raise JournalInUse(f"{path} is in use by another run. Wait for that run, or stop it")
+                raise JournalInUse(f"The journal {path} is in use by another run. Wait for that run, or stop it")
             file.seek(0)
         except BaseException:
             file.close()
@@ -220,18 +220,18 @@ def _locked(path: Path, file: FileIO) -> bool:
 def _check_beginning(path: Path, content: bytes) -> None:
     """Refuse a file that is not a journal, is empty or is truncated."""
     if not content:
-        raise JournalError(f"{path} is empty. Delete it if no run used it")
+        raise JournalError(f"The journal {path} is empty. Delete the file if no run used it")
     given = content[_CHECKSUM_LENGTH : _CHECKSUM_LENGTH + len(_BEGINNING)]
     if content[:2] != b'["'[: len(content)] or given != _BEGINNING[: len(given)]:
-        raise JournalError(f"{path} is not a fleet journal. Use another file for the run")
+        raise JournalError(f"The file {path} is not a fleet journal. Use another file for the run")
     if b"\n" not in content:
-        raise JournalError(f"{path} is truncated and does not contain its whole plan. Use the complete file")
+        raise JournalError(f"The journal {path} is truncated, so its plan is incomplete. Use the complete file")
 
 
 def _plan(path: Path, header: Record) -> Plan:
     if header["version"] != _VERSION:
         raise JournalError(
-            f"{path} is a journal of version {header['version']}, but this SDK reads version {_VERSION}. "
+            f"The file {path} is a journal of version {header['version']}, but this SDK reads version {_VERSION}. "
             "Resume it with the SDK version that created it"
         )
     return Plan.from_json(json.dumps(header["plan"]))
@@ -268,7 +268,8 @@ def _parsed(path: Path, content: bytes) -> tuple[Plan, dict[str, Entry], Mapping
                 entries[_checked_key(entry.key, entries)] = entry
     except (ValueError, TypeError, KeyError) as error:
         raise JournalError(
-            f"{path} is damaged: {error}. Check in Launch what its run has done, and make a new plan for the rest"
+            f"The journal {path} is damaged: {error}. Check in Launch what its run has done, and make a new plan for "
+            "the rest"
         ) from error
     return plan, entries, opened, log
 
@@ -311,9 +312,9 @@ def _create(path: Path, plan: Plan) -> None:
             _write_durably(path, line)
         _make_name_durable(path)
     except FileExistsError as error:
-        raise JournalInUse(f"{path} is in use by another run. Wait for that run, or stop it") from error
+        raise JournalInUse(f"The journal {path} is in use by another run. Wait for that run, or stop it") from error
     except OSError as error:
-        raise JournalError(f"{path} cannot be created: {error}. Use a file in a writable folder") from error
+        raise JournalError(f"The journal {path} cannot be created: {error}. Use a file in a writable folder") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -347,7 +348,7 @@ def _journal_errors(path: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise JournalError(f"{path} cannot be used: {error.strerror or error}. {_advice(error)}") from error
+        raise JournalError(f"The journal {path} cannot be used: {error.strerror or error}. {_advice(error)}") from error
 
 
 def _advice(error: OSError) -> str:

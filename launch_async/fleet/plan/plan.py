@@ -380,7 +380,8 @@ class Plan(Displayable):
 def _check_targets(targets: Sequence[Target]) -> None:
     if not targets:
         raise InvalidArgumentError("targets", "the selection matches no environment, so there is nothing to plan")
-    twice = sorted(uid for uid, count in Counter(target.environment_uid for target in targets).items() if count > 1)
+    counts = Counter(target.environment_uid for target in targets)
+    twice = sorted({target.label for target in targets if counts[target.environment_uid] > 1})
     if twice:
         raise InvalidArgumentError("targets", f"contain duplicates: {', '.join(twice[:5])}. List each target once")
 
