@@ -99,11 +99,11 @@ async def test_faults_can_be_added_and_removed(control):
     ordered = await control.post(
         "/__emulator__/faults", {"kind": "status_before", "operation": "getOpenapi", "status": 504}
     )
-    struck = (await control.get("/openapi")).status
+    refused = (await control.get("/openapi")).status
     await control.delete("/__emulator__/faults")
 
     assert ordered.json == {"faults": 1}
-    assert (struck, (await control.get("/openapi")).status) == (504, 200)
+    assert (refused, (await control.get("/openapi")).status) == (504, 200)
 
 
 async def test_the_ledger_can_be_read_and_cleared_and_contains_no_orders(control):

@@ -18,11 +18,11 @@ from launch_async.fleet import Entry, FileJournal, FleetReport, MemoryJournal, O
 from launch_async.http import Request, Response, Send
 from launch_async.resources._create.sending import SendRecord
 from tests.support.core import PROJECT, FakeTransport, answer, client_on, virtual_time
-from tests.support.unreliable_service import NOON, Lost, Refused, UnreliableService
+from tests.support.unreliable_service import NOON, LostResponse, Refused, UnreliableService
 from tests.support.virtual_time import run
 
 COMMIT = "b" * 40
-NEVER = Lost(acts_after=None)
+NEVER = LostResponse(acts_after=None)
 
 
 def targets(count: int) -> list[Target]:
@@ -67,7 +67,13 @@ async def plan_of(client: LaunchClient, count: int, source: Any = None) -> Plan:
 @pytest.mark.parametrize("zip_after_end", [False, True])
 def test_uploads_of_colleagues_are_not_mistaken_for_the_files_of_the_fleet(tmp_path: Path, zip_after_end: bool) -> None:
     (tmp_path / "index.html").write_text("ours")
-    outcomes: list[Any] = [NEVER, Lost(), Lost(8.0, 504), Lost(0.0, 500), Lost(25.0, 504)] * 4
+    outcomes: list[Any] = [
+        NEVER,
+        LostResponse(),
+        LostResponse(8.0, 504),
+        LostResponse(0.0, 500),
+        LostResponse(25.0, 504),
+    ] * 4
     service = UnreliableService(outcomes, kind="upload", zip_after_end=zip_after_end, listed_after=5.0)
 
     async def colleague() -> None:
@@ -96,7 +102,7 @@ def test_uploads_of_colleagues_are_not_mistaken_for_the_files_of_the_fleet(tmp_p
 @pytest.mark.parametrize("created_ahead", [-60.0, -0.1, 0.1, 60.0])
 @virtual_time
 async def test_a_difference_between_two_clocks_of_the_service_duplicates_nothing(created_ahead: float) -> None:
-    service = UnreliableService([Lost() for _ in range(20)], created_ahead=created_ahead)
+    service = UnreliableService([LostResponse() for _ in range(20)], created_ahead=created_ahead)
     async with service.client() as client:
         report = await client.fleet.run(await plan_of(client, 20))
 
@@ -107,7 +113,7 @@ async def test_a_difference_between_two_clocks_of_the_service_duplicates_nothing
 @pytest.mark.parametrize("status", [500, 502, 504, 520, 522, 524])
 @virtual_time
 async def test_a_5xx_after_the_service_acted_is_no_failure(status: int) -> None:
-    service = UnreliableService([Lost(0.0, status), NEVER, Lost(8.0, status)])
+    service = UnreliableService([LostResponse(0.0, status), NEVER, LostResponse(8.0, status)])
     async with service.client() as client:
         report = await client.fleet.run(await plan_of(client, 3))
 
@@ -150,7 +156,7 @@ async def test_a_wrong_local_clock_does_not_hide_the_deployment_of_a_killed_run(
 
 @virtual_time
 async def test_the_journal_contains_the_last_send_and_not_only_the_first() -> None:
-    service = UnreliableService([Refused(429, {"Retry-After": "20"}), Lost(25.0)], listed_after=20.0)
+    service = UnreliableService([Refused(429, {"Retry-After": "20"}), LostResponse(25.0)], listed_after=20.0)
     journal = MemoryJournal()
     async with service.client() as client:
         plan = await plan_of(client, 1)
@@ -188,7 +194,7 @@ async def test_the_previous_zip_is_adopted_by_its_content_after_a_kill() -> None
 
 @virtual_time
 async def test_a_stopped_run_leaves_unknown_outcomes_to_a_resumption() -> None:
-    service, journal = UnreliableService([Lost(25.0, 504)]), MemoryJournal()
+    service, journal = UnreliableService([LostResponse(25.0, 504)]), MemoryJournal()
     async with service.client() as client:
         plan = await plan_of(client, 1)
         stopped = await client.fleet.run(plan, journal=journal, timeout=5.0)

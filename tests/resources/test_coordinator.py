@@ -37,14 +37,14 @@ class Service:
         if request.method == "GET":
             await asyncio.sleep(self.listing_seconds)
             return answer(200, {"deployments": self.made, "pagination": {"count": len(self.made)}}, DATED)
-        fate = self.outcomes.pop(0) if self.outcomes else "slow"
+        outcome = self.outcomes.pop(0) if self.outcomes else "slow"
         await asyncio.sleep(1)
-        if fate == "lost before":
+        if outcome == "lost before":
             raise ResponseLost("lost")
         asked = next((commit for commit in (MINE, YOURS) if commit in str(request.body)), NEWEST)
         made = {"uid": f"66c0ffee{len(self.made) + 1:016x}", "createdAt": NOON, "commitHash": asked}
         self.made.append(made)
-        if fate == "lost after":
+        if outcome == "lost after":
             raise ResponseLost("lost")
         await asyncio.sleep(10)
         return answer(201, {"deployment": made})

@@ -28,11 +28,11 @@ from launch_async.http import Request, Response, Send
 from launch_async.resources._create.reconciling import CreationOptions
 from launch_async.resources.deployments import deployment_creation
 from tests.support.core import ENVIRONMENT, PROJECT, UPLOAD, FakeTransport, answer, client_on, virtual_time
-from tests.support.unreliable_service import NEWEST, Lost, Refused, UnreliableService
+from tests.support.unreliable_service import NEWEST, LostResponse, Refused, UnreliableService
 
 COMMIT, OTHER_COMMIT = "b" * 40, "d" * 40
 ANOTHER_ENVIRONMENT, ANOTHER_PROJECT = "66c0ffee00000000000000b2", "66c0ffee00000000000000a2"
-NEVER = Lost(acts_after=None)
+NEVER = LostResponse(acts_after=None)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def test_the_deployment_of_a_colleagues_files_is_not_adopted(
 @pytest.mark.parametrize("zip_after_end", [False, True])
 @virtual_time
 async def test_our_files_are_found_among_the_files_of_colleagues(archive: Archive, zip_after_end: bool) -> None:
-    service = UnreliableService([Lost(acts_after=5.0, status=504)], kind="upload", zip_after_end=zip_after_end)
+    service = UnreliableService([LostResponse(acts_after=5.0, status=504)], kind="upload", zip_after_end=zip_after_end)
     async with service.client() as launch:
         for at in (1.0, 4.0, 7.0):
             service.later(at, lambda: service.begin(content=b"theirs"))
@@ -98,7 +98,7 @@ async def test_an_unavailable_zip_is_no_proof(archive: Archive) -> None:
 
 @virtual_time
 async def test_create_says_that_only_deploy_can_compare_an_upload() -> None:
-    service = UnreliableService([Lost()], kind="upload", uploads={UPLOAD: b"ours"})
+    service = UnreliableService([LostResponse()], kind="upload", uploads={UPLOAD: b"ours"})
     async with service.client() as launch:
         with pytest.raises(AmbiguousOutcome, match=r"create\(\) does not know the uploaded ZIP.*deploy\(\) does"):
             await launch.deployments.create(PROJECT, ENVIRONMENT, upload_uid=UPLOAD)
@@ -108,7 +108,7 @@ async def test_create_says_that_only_deploy_can_compare_an_upload() -> None:
 
 @virtual_time
 async def test_create_says_that_a_zip_may_be_available_later() -> None:
-    service = UnreliableService([Lost()], kind="upload", zip_after_end=True, seconds=600.0)
+    service = UnreliableService([LostResponse()], kind="upload", zip_after_end=True, seconds=600.0)
     service.begin(content=b"before", at=-900.0)
     async with service.client() as launch:
         with pytest.raises(AmbiguousOutcome, match=r"only when it has ended; deploy\(\) waits for that"):
@@ -138,10 +138,10 @@ async def test_the_commit_of_a_colleague_is_not_adopted() -> None:
     assert [deployment.uid] == service.ours
 
 
-@pytest.mark.parametrize("fate", [Lost(), Lost(acts_after=8.0, status=504)])
+@pytest.mark.parametrize("outcome", [LostResponse(), LostResponse(acts_after=8.0, status=504)])
 @virtual_time
-async def test_a_redeployed_zip_is_recognized_by_its_content(fate: Lost) -> None:
-    service = UnreliableService([fate], kind="upload")
+async def test_a_redeployed_zip_is_recognized_by_its_content(outcome: LostResponse) -> None:
+    service = UnreliableService([outcome], kind="upload")
     service.begin(content=b"before", at=-900.0)
     async with service.client() as launch:
         service.later(0.5, lambda: service.begin(content=b"theirs"))
@@ -190,7 +190,7 @@ async def test_a_deployment_from_seconds_before_counts_as_the_previous_one() -> 
     service.begin(commit=NEWEST, at=-2.0)
     async with service.client() as launch:
         await launch.deployments.create(PROJECT, ANOTHER_ENVIRONMENT)
-        service.fates = [Lost()]
+        service.outcomes = [LostResponse()]
         creation = deployment_creation(
             launch.deployments,
             PROJECT,
@@ -235,7 +235,7 @@ async def test_a_commit_that_a_colleague_chose_is_not_adopted_as_the_newest() ->
 
 @virtual_time
 async def test_the_newest_commit_is_found_next_to_one_that_a_colleague_chose() -> None:
-    service = UnreliableService([Lost(acts_after=8.0, status=504)])
+    service = UnreliableService([LostResponse(acts_after=8.0, status=504)])
     service.begin(commit=NEWEST, at=-900.0)
     async with service.client() as launch:
         service.later(1.0, lambda: service.begin(commit=OTHER_COMMIT))
@@ -244,10 +244,12 @@ async def test_the_newest_commit_is_found_next_to_one_that_a_colleague_chose() -
     assert [deployment.uid] == service.ours
 
 
-@pytest.mark.parametrize("fates", [[Lost(), Lost()], [NEVER, Lost()], [Lost(), NEVER]])
+@pytest.mark.parametrize(
+    "outcomes", [[LostResponse(), LostResponse()], [NEVER, LostResponse()], [LostResponse(), NEVER]]
+)
 @virtual_time
-async def test_simultaneous_calls_for_a_commit_and_the_newest_commit_are_distinguished(fates: list[Any]) -> None:
-    service = UnreliableService(fates, shows_commits=False)
+async def test_simultaneous_calls_for_a_commit_and_the_newest_commit_are_distinguished(outcomes: list[Any]) -> None:
+    service = UnreliableService(outcomes, shows_commits=False)
     async with service.client() as launch:
         found = await asyncio.gather(
             launch.deployments.create(PROJECT, ENVIRONMENT, commit_hash=COMMIT),
@@ -269,7 +271,7 @@ async def test_simultaneous_calls_for_a_commit_and_the_newest_commit_are_disting
 async def test_a_request_that_acts_late_and_is_listed_late_is_done_once(
     acts_after: float, listed_after: float, commit: str | None
 ) -> None:
-    service = UnreliableService([Lost(acts_after, status=504)], listed_after=listed_after)
+    service = UnreliableService([LostResponse(acts_after, status=504)], listed_after=listed_after)
     async with service.client() as launch:
         deployment = await launch.deployments.create(PROJECT, ENVIRONMENT, commit_hash=commit)
         await asyncio.sleep(100)
@@ -290,8 +292,8 @@ async def test_a_creation_is_repeated_when_the_first_can_no_longer_take_effect()
 
 @virtual_time
 async def test_the_settling_time_counts_from_the_last_send() -> None:
-    fates: list[Any] = [Refused(429, {"Retry-After": "20"}), Lost(acts_after=25.0)]
-    service = UnreliableService(fates, listed_after=20.0)
+    outcomes: list[Any] = [Refused(429, {"Retry-After": "20"}), LostResponse(acts_after=25.0)]
+    service = UnreliableService(outcomes, listed_after=20.0)
     async with service.client(timeout=300.0) as launch:
         deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
         await asyncio.sleep(100)
@@ -304,7 +306,7 @@ async def test_the_settling_time_counts_from_the_last_send() -> None:
 @pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 520, 522, 524])
 @virtual_time
 async def test_any_5xx_may_have_acted(status: int, acts_after: float | None) -> None:
-    service = UnreliableService([Lost(acts_after, status)])
+    service = UnreliableService([LostResponse(acts_after, status)])
     async with service.client() as launch:
         deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
 
@@ -317,7 +319,7 @@ async def test_any_5xx_may_have_acted(status: int, acts_after: float | None) -> 
 async def test_a_difference_between_two_clocks_of_the_service_duplicates_nothing(
     created_ahead: float, acts_after: float | None
 ) -> None:
-    service = UnreliableService([Lost(acts_after)], created_ahead=created_ahead)
+    service = UnreliableService([LostResponse(acts_after)], created_ahead=created_ahead)
     async with service.client() as launch:
         deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
 
@@ -329,7 +331,7 @@ async def test_a_difference_between_two_clocks_of_the_service_duplicates_nothing
 async def test_a_clock_that_is_set_during_a_call_duplicates_nothing(
     monkeypatch: pytest.MonkeyPatch, jump: float
 ) -> None:
-    service = UnreliableService([Lost()])
+    service = UnreliableService([LostResponse()])
     service.begin(at=-1800.0)
     async with service.client() as launch:
         await launch.environments.get(PROJECT, ENVIRONMENT)
@@ -344,7 +346,7 @@ async def test_a_clock_that_is_set_during_a_call_duplicates_nothing(
 @pytest.mark.parametrize("acts_after", [0.0, None])
 @virtual_time
 async def test_without_a_date_header_the_time_is_no_proof(created_ahead: float, acts_after: float | None) -> None:
-    service = UnreliableService([Lost(acts_after)], date_ahead=None, created_ahead=created_ahead)
+    service = UnreliableService([LostResponse(acts_after)], date_ahead=None, created_ahead=created_ahead)
     service.begin(at=-1800.0)
     async with service.client() as launch:
         with pytest.raises(AmbiguousOutcome, match="nothing says whether it was there before") as caught:
@@ -357,7 +359,7 @@ async def test_without_a_date_header_the_time_is_no_proof(created_ahead: float, 
 @pytest.mark.parametrize("acts_after", [0.0, 20.0, None])
 @virtual_time
 async def test_without_a_date_header_a_new_number_is_a_new_deployment(acts_after: float | None) -> None:
-    service = UnreliableService([Lost(acts_after)], date_ahead=None)
+    service = UnreliableService([LostResponse(acts_after)], date_ahead=None)
     service.begin(at=-1800.0)
     async with service.client() as launch:
         await launch.deployments.list(PROJECT, ENVIRONMENT).to_list()
@@ -368,7 +370,7 @@ async def test_without_a_date_header_a_new_number_is_a_new_deployment(acts_after
 
 @virtual_time
 async def test_a_check_that_fails_is_repeated() -> None:
-    service = UnreliableService([Lost()])
+    service = UnreliableService([LostResponse()])
     failures = iter([503] * 12)
 
     async def failing(request: Request, send: Send) -> Response:
@@ -389,7 +391,7 @@ async def test_a_check_that_fails_is_repeated() -> None:
 @pytest.mark.parametrize("acts_after", [0.0, 20.0])
 @virtual_time
 async def test_a_project_is_recognized_by_its_name(created_ahead: float, acts_after: float) -> None:
-    service = UnreliableService([Lost(acts_after)], created_ahead=created_ahead, listed_after=15.0)
+    service = UnreliableService([LostResponse(acts_after)], created_ahead=created_ahead, listed_after=15.0)
     async with service.client() as launch:
         project = await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
 
@@ -398,7 +400,7 @@ async def test_a_project_is_recognized_by_its_name(created_ahead: float, acts_af
 
 @virtual_time
 async def test_one_name_in_two_projects_makes_two_environments() -> None:
-    service = UnreliableService([Lost(), Lost()])
+    service = UnreliableService([LostResponse(), LostResponse()])
     async with service.client() as launch:
         first, second = await asyncio.gather(
             *(
@@ -413,7 +415,7 @@ async def test_one_name_in_two_projects_makes_two_environments() -> None:
 @virtual_time
 async def test_a_name_that_our_lost_request_has_taken_is_ours() -> None:
     # The first request takes effect when the second request is already on its way.
-    service = UnreliableService([Lost(acts_after=49.99), Lost(), Lost()], listed_after=1.0)
+    service = UnreliableService([LostResponse(acts_after=49.99), LostResponse(), LostResponse()], listed_after=1.0)
     async with service.client(timeout=300.0) as launch:
         project = await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
 
@@ -605,7 +607,7 @@ async def test_the_last_check_is_repeated_if_it_fails() -> None:
 
 @virtual_time
 async def test_a_download_that_fails_is_repeated() -> None:
-    service, failed_at = UnreliableService([Lost()], kind="upload"), -9.0
+    service, failed_at = UnreliableService([LostResponse()], kind="upload"), -9.0
     service.begin(content=b"before", at=-900.0)
 
     async def failing(request: Request, send: Send) -> Response:

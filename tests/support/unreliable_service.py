@@ -25,7 +25,7 @@ _uids = itertools.count(1)
 
 
 @attrs.frozen
-class Lost:
+class LostResponse:
     """A lost answer: the service acts `acts_after` seconds later, or not at all.
 
     Attributes:
@@ -73,10 +73,10 @@ class Made:
 
 @attrs.define
 class UnreliableService:
-    """A service that handles the next creations as `fates` says, and all other requests normally.
+    """A service that handles the next creations as `outcomes` says, and all other requests normally.
 
     Attributes:
-        fates: The results of the next creations.
+        outcomes: The results of the next creations.
         kind: Whether environments are deployed from commits or from uploads.
         listed_after: Seconds until a new object is listed.
         date_ahead: Seconds by which the clock of the `Date` header is ahead. None means no header.
@@ -87,7 +87,7 @@ class UnreliableService:
         seconds: The duration of a deployment.
     """
 
-    fates: list[Lost | Refused | Exception] = attrs.field(factory=list)
+    outcomes: list[LostResponse | Refused | Exception] = attrs.field(factory=list)
     kind: str = "git"
     listed_after: float = 0.0
     date_ahead: float | None = 0.0
@@ -184,19 +184,19 @@ class UnreliableService:
         return Response(200, {}, self._by_uid(uid).content or b"")
 
     async def _create(self, request: Request) -> Response:
-        fate = self.fates.pop(0) if self.fates else None
-        if isinstance(fate, Exception):
-            raise fate
-        if isinstance(fate, Refused):
-            return answer(fate.status, {"errors": []}, fate.headers)
-        if fate is None:
+        outcome = self.outcomes.pop(0) if self.outcomes else None
+        if isinstance(outcome, Exception):
+            raise outcome
+        if isinstance(outcome, Refused):
+            return answer(outcome.status, {"errors": []}, outcome.headers)
+        if outcome is None:
             return self._act(request)
-        if fate.acts_after == 0.0:
+        if outcome.acts_after == 0.0:
             self._act(request)
-        elif fate.acts_after is not None:
-            self.later(fate.acts_after, lambda: self._act(request))
-        if fate.status is not None:
-            return answer(fate.status, {"errors": []})
+        elif outcome.acts_after is not None:
+            self.later(outcome.acts_after, lambda: self._act(request))
+        if outcome.status is not None:
+            return answer(outcome.status, {"errors": []})
         raise ResponseLost("the connection broke")
 
     def _act(self, request: Request) -> Response:

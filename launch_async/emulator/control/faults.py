@@ -42,22 +42,22 @@ class Fault:
     delay: float = field(default=0.0, validator=ge(0.0))
     body: str | None = None
     headers: Mapping[str, str] = field(factory=dict[str, str])
-    met: int = 0
-    struck: int = 0
-    dice: random.Random = field(factory=random.Random, repr=False)
+    matched: int = 0
+    applied: int = 0
+    rng: random.Random = field(factory=random.Random, repr=False)
 
-    def strikes(self, operation: str, method: str) -> bool:
+    def applies_to(self, operation: str, method: str) -> bool:
         """Return whether a request fails, and count the request if it matches."""
         if self.operation not in (None, operation) or self.method not in (None, method):
             return False
-        if self.times is not None and self.struck >= self.times:
+        if self.times is not None and self.applied >= self.times:
             return False
-        self.met += 1
-        if self.nth is not None and self.met != self.nth:
+        self.matched += 1
+        if self.nth is not None and self.matched != self.nth:
             return False
-        if self.probability < 1.0 and self.dice.random() >= self.probability:
+        if self.probability < 1.0 and self.rng.random() >= self.probability:
             return False
-        self.struck += 1
+        self.applied += 1
         return True
 
 
@@ -132,7 +132,7 @@ class Faults:
             delay=1.0 if delay is None else delay,
             body=body,
             headers=dict(headers or {}),
-            dice=random.Random(seed),  # noqa: S311
+            rng=random.Random(seed),  # noqa: S311
         )
         self.active.append(fault)
         return fault
@@ -144,7 +144,7 @@ class Faults:
     def pick(self, operation: str, method: str) -> Fault | None:
         """Return the first rule that applies to a request; None if no rule applies."""
         for fault in self.active:
-            if fault.strikes(operation, method):
+            if fault.applies_to(operation, method):
                 return fault
         return None
 
