@@ -1,8 +1,8 @@
 """``python -m launch_async.emulator``: an emulator as a process, for tests in any language.
 
-The first line on standard output is one JSON object with ``url``, ``organization_uid``, ``authtoken``,
-``access_token``, ``client_id``, ``client_secret``, ``email``, ``password`` and, with ``--control``, ``control_secret``.
-From then on, the emulator accepts requests. SIGTERM and SIGINT end it with exit code 0.
+When the emulator accepts requests, it prints one JSON object as the first line on standard output, with ``url``,
+``organization_uid``, ``authtoken``, ``access_token``, ``client_id``, ``client_secret``, ``email``, ``password`` and,
+with ``--control``, ``control_secret``. SIGTERM and SIGINT end the emulator with exit code 0.
 """
 
 import argparse
@@ -89,14 +89,14 @@ def _stop_signals() -> Generator[asyncio.Event, None, None]:
 def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if certificate is None:
         if key is not None:
-            raise ValueError(f"--tls-key {key} needs a certificate: add --tls-cert FILE")
+            raise ValueError(f"--tls-key {key} has no certificate: add --tls-cert FILE")
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, key)
-    except OSError as error:  # the text of this error does not contain the file
+    except OSError as error:  # the error text does not name the file
         files = " and ".join(str(file) for file in (certificate, key) if file)
-        raise ValueError(f"No certificate and key can be read from {files}: {error}") from None
+        raise ValueError(f"The certificate and the key cannot be read from {files}: {error}") from None
     return context
 
 
@@ -105,14 +105,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m launch_async.emulator",
         description="Run a Contentstack Launch server on this machine.",
-        epilog="The table 'Undocumented behaviour' in the documentation lists the questions by their numbers.",
+        epilog="The documentation explains the questions in the table 'Undocumented behaviour' on the page 'Emulator'.",
     )
     descriptions = explanations()
     for option in attrs.fields(EmulatorOptions):
         if option.name == "tls":
             parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="Certificate for https (PEM).")
             parser.add_argument(
-                "--tls-key", type=Path, metavar="FILE", help="Key of the certificate, if another file has it (PEM)."
+                "--tls-key",
+                type=Path,
+                metavar="FILE",
+                help="Private key (PEM), if it is not in the certificate's file.",
             )
         elif option.name != "clock":
             _add(parser, option.name, option.default, descriptions.get(option.name, ""))

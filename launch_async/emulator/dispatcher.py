@@ -31,7 +31,7 @@ _LOG: Final = logging.getLogger(__name__)
 STORAGE = ("uploadArchive", "downloadArchive")
 CREDENTIAL_HEADERS = ("authtoken", "authorization", "organization_uid")
 INTERNAL = ("/manage/", "/logs/")
-# The operations that an emulator with a tape answers itself, because a tape never contains logins.
+# The operations that an emulator handles even if it replays a tape, because a tape never contains logins.
 NEVER_TAPED: Final = frozenset(
     {"oauthToken", "oauthTokenAlt", "oauthTokenDevHub", "oauthIntrospect", "login", "logout", "listOrganizations"}
 )
@@ -40,7 +40,7 @@ TOO_MANY_REQUESTS_PAGE = "<html><head><title>429 Too Many Requests</title></head
 
 
 class Dispatcher:
-    """Answers the requests on the main port and on the ports of the sites."""
+    """Handles the requests on the main port and on the ports of the sites."""
 
     def __init__(self, service: Service, router: Router, control: Control | None) -> None:
         self._service = service
@@ -56,7 +56,7 @@ class Dispatcher:
         await asyncio.gather(*self._late, return_exceptions=True)
 
     async def main(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer a request on the main port."""
+        """Handle a request on the main port."""
         self._cancel_idle_timer(request.transport)
         await self._delay()
         await _send_continue(request)
@@ -86,7 +86,7 @@ class Dispatcher:
         return self._with_date(entry, response)
 
     async def site(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer a request on the port of a site."""
+        """Handle a request on the port of a site."""
         self._service.builds.settle(self._service.clock.now())
         transport = request.transport
         port = transport.get_extra_info("sockname")[1] if transport is not None else 0
@@ -103,7 +103,7 @@ class Dispatcher:
         return self._with_date(entry, response)
 
     def _close_when_idle(self, transport: asyncio.Transport | None) -> None:
-        """Close the connection of an upload when it has been idle for some seconds, as storage does."""
+        """Close the connection of an upload after some idle seconds, as real storage does."""
         if transport is not None and not transport.is_closing():
             seconds = self._service.options.storage_idle_seconds
             self._idle[transport] = asyncio.get_running_loop().call_later(seconds, transport.close)
@@ -114,7 +114,7 @@ class Dispatcher:
             timer.cancel()
 
     def _with_date(self, entry: LedgerEntry, response: web.StreamResponse) -> web.StreamResponse:
-        """Record the status, and add the Date of the emulator's clock, which a test may have moved."""
+        """Record the status, and set the Date header from the emulator's clock, which a test may have moved."""
         entry.status = response.status
         if isinstance(response, ReplayedAnswer):
             return response
@@ -124,7 +124,7 @@ class Dispatcher:
     async def _answer_or_refuse(
         self, request: web.BaseRequest, entry: LedgerEntry, match: Match, storage: bool
     ) -> web.StreamResponse:
-        """Count the request, apply faults, and carry out the operation. Convert every error to an error answer."""
+        """Count the request, apply faults, and carry out the operation. Convert every error to an error response."""
         headers: dict[str, str] = {}
         fault: Fault | None = None
         replay = None if entry.operation in NEVER_TAPED else self._service.replay
@@ -150,7 +150,7 @@ class Dispatcher:
         except web.RequestPayloadError:  # the body cannot be decompressed
             response = _refused(errors.coded(400, "launch.MALFORMED_BODY", "The body does not match its headers."))
         except Exception:
-            _LOG.exception("%s failed inside the emulator. The emulator answers 500", entry.operation)
+            _LOG.exception("%s failed inside the emulator. The emulator returns 500", entry.operation)
             response = _refused(errors.coded(500, "launch.INTERNAL_ERROR", "Internal error."))
         response.headers.update(headers)
         return await _fail_after(request, fault, response)
@@ -158,7 +158,7 @@ class Dispatcher:
     async def _act_later(
         self, request: web.BaseRequest, match: Match, caller: Caller | errors.Refusal | None, fault: Fault
     ) -> web.Response:
-        """Answer immediately, and carry out the operation after the fault's delay."""
+        """Respond immediately, and carry out the operation after the fault's delay."""
         await request.read()
 
         async def act() -> None:
@@ -219,17 +219,17 @@ class Dispatcher:
         return await self._service.storage.answer(request, request.path.split("/")[2:])
 
     async def _delay(self) -> None:
-        """Wait for the time that a request or an answer takes on the network."""
+        """Wait for the time that a request or a response takes on the network."""
         seconds = self._service.latency.draw()
         if seconds > 0:
             await asyncio.sleep(seconds)
 
 
 async def _replayed(request: web.BaseRequest, replay: Replay) -> web.StreamResponse:
-    """Return the answer that the tape has for a request.
+    """Return the response that the tape has for a request.
 
-    If the recorded answer was lost, the client gets half an answer. Some HTTP clients send a request again when the
-    connection is dropped before any answer, and would then take the next answer from the tape.
+    If the exchange was recorded without a response, the client gets half of a response. Without any data, some HTTP
+    clients would send the request again and receive the next response from the tape.
     """
     exchange = replay.next(request.method, request.rel_url.raw_path, request.query.items())
     return ReplayedAnswer(exchange) if exchange.status is not None else await _truncated(request, web.Response())
@@ -239,11 +239,11 @@ async def _send_continue(request: web.BaseRequest) -> None:
     """Ask a client that expects ``100 Continue``, as curl does for large files, to send the body."""
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # the final answer must not count the bytes of the interim answer
+        request.writer.output_size = 0  # the final response must not count the bytes of the interim response
 
 
 async def _controlled(request: web.BaseRequest, control: Control, order: str) -> web.Response:
-    """Answer an order to the emulator. Ledger, rate limit and faults do not apply to orders."""
+    """Handle an order to the emulator. Ledger, rate limit and faults do not apply to orders."""
     try:
         return _answered(await control.answer(request, order))
     except errors.Refusal as refusal:
@@ -305,7 +305,7 @@ def _refused(refusal: errors.Refusal) -> web.Response:
 
 
 async def _fail_before(request: web.BaseRequest, fault: Fault | None, *, acts: bool) -> web.StreamResponse | None:
-    """Return the answer of a fault that replaces the operation; None if the operation must be carried out."""
+    """Return the response of a fault that replaces the operation; None if the operation must be carried out."""
     match None if fault is None else fault.kind:
         case "status_before":
             return _fault_answer(cast("Fault", fault))
@@ -327,7 +327,7 @@ async def _fail_before(request: web.BaseRequest, fault: Fault | None, *, acts: b
 async def _fail_after(
     request: web.BaseRequest, fault: Fault | None, response: web.StreamResponse
 ) -> web.StreamResponse:
-    """Return the answer after a fault that applies when the server has carried out the operation."""
+    """Return the response, changed by a fault that applies after the server has carried out the operation."""
     match None if fault is None else fault.kind:
         case "status_after" | "status":
             return _fault_answer(cast("Fault", fault))
@@ -360,7 +360,7 @@ def _retry_later(fault: Fault) -> web.Response:
 def _drop(request: web.BaseRequest) -> web.StreamResponse:
     """Reset the connection; the returned response is not sent.
 
-    A linger time of 0 s makes the system send a reset instead of an orderly end.
+    A linger time of 0 s makes the operating system send a reset instead of a normal close.
     """
     transport = request.transport
     if transport is not None:

@@ -1,4 +1,4 @@
-"""The error answers of the service, as exceptions. The functions return the known kinds of error bodies, A to F."""
+"""The error responses of the service, as exceptions. The functions return the known kinds of error bodies, A to F."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,13 +6,13 @@ from xml.sax.saxutils import escape
 
 
 class Refusal(Exception):
-    """An error answer. The code that finds the reason raises it.
+    """An error response. Any code that handles a request can raise it.
 
     Attributes:
         status: HTTP status.
         body: The encoded body.
         content_type: Media type of the body.
-        headers: Further headers of the answer.
+        headers: Further headers of the response.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ def invalid_fields(problems: Sequence[tuple[str, str, str]]) -> Refusal:
 
 
 def unauthorized() -> Refusal:
-    """Return envelope C: as A, with a bare code."""
+    """Return envelope C: like A, but with a code without a prefix."""
     return coded(401, "Unauthorized", "Unauthorized")
 
 
@@ -71,7 +71,7 @@ def platform(status: int, error_code: int, error_message: str, **extra: str) -> 
 
 
 def invalid_token() -> Refusal:
-    """Return envelope D, 401, error 105. A token of another region gets it, too."""
+    """Return envelope D, 401, error 105, which is also the response to a token of another region."""
     return platform(401, 105, "The access token is invalid or expired or revoked.")
 
 

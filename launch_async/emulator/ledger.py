@@ -22,7 +22,7 @@ class LedgerEntry:
         path: Path without the query, which may contain signatures.
         organization: UID of the organization whose rate limit counted the request; None without a valid credential.
         arrival: Time of arrival in seconds of the clock's ``ticks``, which is `time.monotonic` by default.
-        status: Status of the answer; None while the request is running, or if the connection was dropped.
+        status: Status of the response; None while the request is running, or if the connection was dropped.
         refused: Whether the rate limit refused the request.
         credentials: Names of the headers that contained credentials, never their values.
     """
@@ -74,7 +74,8 @@ class Ledger:
 
     Attributes:
         requests: Every request, in order of arrival.
-        created: Everything that requests and pushes to Git created, in that order. `add_project` adds nothing to it.
+        created: Everything that requests and pushes to Git created, in order of creation. It does not contain projects
+            from `add_project`.
         purged: Everything that revalidations purged from the CDN.
     """
 
@@ -91,15 +92,15 @@ class Ledger:
         return entry
 
     def count(self, operation: str | None = None, status: int | None = None) -> int:
-        """Return the number of requests. If given, count only one operation or only one status."""
+        """Return the number of requests, optionally only of one operation or with one status."""
         return sum(1 for _ in self._matching(operation, status))
 
     def max_in_window(
         self, seconds: float = 1.0, *, organization: str | None = None, include_refused: bool = True
     ) -> int:
-        """Return the largest number of requests that arrived within any window. A window excludes its end.
+        """Return the maximum number of requests that arrived in a window of this length. A window excludes its end.
 
-        Only requests that count against a rate limit are included.
+        The number includes only requests that count against a rate limit.
 
         Args:
             seconds: Length of the window in seconds.

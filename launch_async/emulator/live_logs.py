@@ -1,7 +1,7 @@
 """The live server log: sessions of Server-Sent Events that send each line when it is written.
 
-A session begins with a heartbeat and the event ``session``, and ends after its cap with ``session-ended``. Only these
-two names are known of the real service. Options choose the rest.
+A session begins with a heartbeat and the event ``session``. After its maximum time it ends with ``session-ended``. Only
+these two names of the real service are known, so options choose everything else.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class LiveLogs:
                 session.add(line)
 
     def wake(self) -> None:
-        """Make every session check the clock again, after a move of the clock."""
+        """Make every session check the clock again, after the clock was moved forward."""
         for session in self.sessions:
             session.wake()
 
@@ -75,7 +75,7 @@ class LiveLogs:
 
 
 class LiveSession:
-    """The session of one reader. It makes the events, and does not know the connection."""
+    """The session of one reader. It produces the events, and is independent of the connection."""
 
     def __init__(self, deployment: Deployment, options: EmulatorOptions, clock: Clock) -> None:
         self.deployment: Deployment = deployment
@@ -151,7 +151,7 @@ class LiveSession:
 
 
 class LiveAnswer(web.StreamResponse):
-    """The answer that sends a session over a connection."""
+    """The response that sends a session over a connection."""
 
     def __init__(self, session: LiveSession, request: web.BaseRequest) -> None:
         super().__init__(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})

@@ -1,8 +1,8 @@
-"""The options of an emulator. Most of them choose a behaviour that is not known of the real service.
+"""The options of an emulator. Most of them choose between behaviours, because the real service's behaviour is unknown.
 
-This module is the only place that states an option. `EmulatorOptions` describes it, and `EmulatorKeywords` makes it a
-keyword for type checkers. The arguments of `LaunchEmulator`, the command, the order ``options`` and the pytest marker
-are derived from these two.
+Every option is defined in this module only: `EmulatorOptions` describes it, and `EmulatorKeywords` makes it a keyword
+for type checkers. The arguments of `LaunchEmulator`, the command, the order ``options`` and the pytest marker are
+derived from these two classes.
 """
 
 import inspect
@@ -84,104 +84,109 @@ def _with_validators(owner: type, fields: "list[attrs.Attribute[object]]") -> "l
 class EmulatorOptions:
     """The options of an emulator.
 
-    Some options choose a behaviour that is not known of the real service. Their descriptions contain the number of the
-    question in the table "Undocumented behaviour" on the documentation page of the emulator.
+    Many options choose between behaviours, because the real service's behaviour is unknown. Their descriptions contain
+    the number of the question in the table "Undocumented behaviour" on the documentation page of the emulator.
 
     Attributes:
         host: Address to listen on.
-        port: Port to listen on. 0 takes a free port. None opens no socket: use `LaunchEmulator.transport` instead.
+        port: Port to listen on. 0 chooses a free port. None opens no socket: use `LaunchEmulator.transport` instead.
         tls: TLS context for https, also for the sites; on the command line ``--tls-cert`` and ``--tls-key``.
         control: Accept orders under ``/__emulator__/``, with which other languages call methods of `LaunchEmulator`.
         build: Run the build command of an environment, as the user who runs the emulator.
-        state: File that keeps the emulator's state. The next emulator that starts with the file continues from there.
-        tape: Tape that a `Recorder` has written. The emulator then answers from the tape only.
+        state: File for the emulator's state. The next emulator that starts with this file continues with the state.
+        tape: Tape that a `Recorder` has written. The emulator then responds only from the tape.
         seed: Seed of the random UIDs, tokens and delays, which are then the same in every run.
         clock: Clock of builds, tokens and logs; by default the clock of this machine.
         rate_limit: Requests per second that an organization may send; None for no limit (question 8).
         rate_window: How requests are counted: in any second, in a second of the clock, or by a token bucket
             (question 8).
-        rate_headers: Send ``X-RateLimit-*``, and ``Retry-After`` with a 429 (question 8).
+        rate_headers: Send the headers ``X-RateLimit-*``, and ``Retry-After`` with a 429 (question 8).
         split_rate: Count reads and writes separately (question 8).
-        count_refused: Count refused requests against the rate limit, too (question 8).
+        count_refused: Also count refused requests against the rate limit (question 8).
         count_deletes: Count DELETE requests against the rate limit (question 8).
         refusal_body: Body of a 429: a coded error, the page of a gateway, or nothing (question 8).
-        latency: Median one-way delay in seconds, or a function that returns a delay. Each request takes the delay
-            twice.
-        latency_sigma: Spread of the delays, log-normal: 0.2 is a good network, 0.9 a bad one.
+        latency: Median one-way delay in seconds, or a function that returns a delay. A request and its response each
+            have a delay.
+        latency_sigma: Standard deviation of the logarithm of the delays: 0.2 is a good network, 0.9 is a bad network.
         build_seconds: Length of a build without a script, in seconds.
         queue_seconds: Seconds for which a deployment is QUEUED, even if no other deployment is running.
-        create_delay: Seconds after which the first environment of a new project is shown. Its deployment is shown
-            after twice that time.
+        create_delay: Seconds after which lists show the first environment of a new project. Its deployment appears
+            after twice this time.
         token_seconds: Lifetime of bearer tokens in seconds.
         upload_seconds: Lifetime of signed URLs in seconds.
-        unpacked_limit: Bytes that an archive may unpack to.
-        site_cold_seconds: Seconds for which a site answers 503 after a deployment has gone live.
+        unpacked_limit: Maximum size of an unpacked archive in bytes.
+        site_cold_seconds: Seconds for which a site returns 503 after a deployment has gone live.
         site_stale_seconds: Seconds for which a site still shows the previous deployment after a new one has gone live.
-        site_listeners: Environments that get a separate port. Further environments get a path on the main port.
-        revalidation_quota: Revalidations per organization and day.
-        project_limit: Projects that an organization may have; None for no limit (question 30).
-        environment_limit: Environments that a project may have; None for no limit (question 30).
+        site_listeners: Number of environments that get a separate port. Further environments get a path on the main
+            port.
+        revalidation_quota: Maximum number of revalidations per organization and day.
+        project_limit: Maximum number of projects of an organization; None for no limit (question 30).
+        environment_limit: Maximum number of environments of a project; None for no limit (question 30).
         create_status: Status of environment and deployment creation: 200, 201 or 202 (question 1).
         revalidate_status: Status of revalidations: 200, 201 or 204 (question 1).
-        revalidate_body: Send ``{}`` as the body of answers to revalidations (question 2).
-        download_key: Name of the URL in the answer of the download operation (question 3).
-        server_logs_key: Name of the list in the answer of the server logs. ``bare`` sends the list alone (question 4).
-        server_logs_window_status: Status for server logs without both ends of a window: 400 or 500 (question 5).
-        static_server_logs_fail: Answer 500 to requests for the server logs of a static site (question 5).
-        log_bound: Whether ``timestamp`` excludes or includes the line at that instant (question 6).
-        upload_expiry: Form of ``expiresIn``: seconds, or an epoch in milliseconds (question 7).
-        oauth_path: Path that issues tokens, while the other two answer 404. ``any`` accepts all three (question 9).
+        revalidate_body: Send ``{}`` as the body of responses to revalidations (question 2).
+        download_key: Field name of the URL in the response to the download operation (question 3).
+        server_logs_key: Field name of the list of server logs. ``bare`` sends the list without an object around it
+            (question 4).
+        server_logs_window_status: Status if a request for server logs lacks an end of the time window: 400 or 500
+            (question 5).
+        static_server_logs_fail: Return 500 for requests for the server logs of a static site (question 5).
+        log_bound: Whether ``timestamp`` excludes or includes the lines at that instant (question 6).
+        upload_expiry: Form of ``expiresIn``: seconds, or the time in milliseconds since 1970 (question 7).
+        oauth_path: The only path that issues tokens; the other two return 404. ``any`` accepts all three (question 9).
         scope_parameter: Name of the parameter for scopes in token requests. ``either`` accepts both names
             (question 10).
-        machine_refresh_token: Issue refresh tokens to M2M apps, too (question 11).
+        machine_refresh_token: Also issue refresh tokens to M2M apps (question 11).
         check_bearer_organization: Refuse a bearer token if ``organization_uid`` names another organization
             (question 12).
         missing_organization_status: Status for an authtoken without ``organization_uid``: 403 or 401 (question 13).
-        app_token_git_status: Status for an app token on a Git variant: 403 ``launch.FORBIDDEN_RESOURCE``, or 401
-            ``launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS`` (question 14).
-        git_repository_status: Status of the undocumented PATCH of a project's repository: 200 with an echo, or 501
-            (question 15).
+        app_token_git_status: Status if an app token creates something from Git: 403 ``launch.FORBIDDEN_RESOURCE``, or
+            401 ``launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS`` (question 14).
+        git_repository_status: Status of the undocumented PATCH of a project's repository: 200 with the body of the
+            request, or 501 (question 15).
         environment_update: Method that changes an environment (question 16).
         wrong_method_status: Status for a method that a path does not have: 405 or 404 (question 16).
         variables_update: Replace the old variables with those of an update, or merge both by key (question 17).
-        required_settings: Further fields that a new environment must have, under their wire names (question 18).
-        commit_form: Accepted commit hashes: ``short`` for seven hex digits or more, ``full`` for all forty
+        required_settings: Additional fields that a new environment must have, under their wire names (question 18).
+        commit_form: Accepted commit hashes: ``short`` for seven hex digits or more, ``full`` for all 40 digits
             (question 19).
-        git_needs_commit: Refuse a deployment of a Git project that names no commit (question 19).
-        while_building: How to treat a new deployment while another one is building: ``queue`` lets it wait, ``refuse``
-            answers 400, and ``fail`` makes the other one FAILED (question 20).
+        git_needs_commit: Refuse a deployment of a Git project without a commit hash (question 19).
+        while_building: Effect of a new deployment while another deployment is building: ``queue`` lets the new one
+            wait, ``refuse`` returns 400, and ``fail`` makes the running one FAILED (question 20).
         superseded_status: Status of the LIVE deployment after another one has gone live (question 21).
-        rollback_retention: Number of superseded deployments, the newest ones, that the console can roll back to.
-            Launch's plans have 1 (Free), 3 (Self-Serve) and 5 (Enterprise) (question 21).
+        rollback_retention: Number of the newest superseded deployments to which the console can roll back. Launch's
+            plans have 1 (Free), 3 (Self-Serve) and 5 (Enterprise) (question 21).
         list_order: Order of lists: newest first, oldest first, or by UID (question 22).
-        usage_reset: Form of ``usageReset``: an ISO date, or an epoch in milliseconds (question 23).
-        usage_scope: Scope that the usage operation needs (question 23).
+        usage_reset: Form of ``usageReset``: an ISO date, or the time in milliseconds since 1970 (question 23).
+        usage_scope: Scope that the usage operation requires (question 23).
         quota_status: Status of a revalidation beyond the quota: 429 or 403 (question 24).
         unset_fields: Leave out unset fields, or send them as null (question 26).
-        domains: Offer the operations on domains: list, update, and check again. The last one is not public
+        domains: Offer the operations on domains: list, update and recheck. The recheck is not a public operation
             (question 27).
         domain_header: Require ``x-project-uid`` for operations on domains, as in an older example of the vendor
             (question 27).
-        domain_update_body: Answer an update of a domain with ``{}``, or with the domain (question 27).
+        domain_update_body: Body of the response to an update of a domain: ``{}``, or the domain (question 27).
         dns_records_key: Name of the field of ``domainInfo`` that contains DNS records; None sends no records
             (question 27).
-        upload_style: Cloud behind the signed uploads; ``gcp_form`` is the multipart form of GCP (question 28).
+        upload_style: Cloud that stores the uploads; ``gcp_form`` is the multipart form of GCP (question 28).
         storage_idle_seconds: Seconds after which storage closes an idle connection that was used for an upload.
-        zero_limit: Answer to ``limit=0`` in a listing: everything, or 400 (question 32).
-        build_log_lines: Lines of a build log in one answer, the newest ones; None for all lines (question 33).
-        failures_act: Let the server act before the answer of a fault of the kind ``status`` (question 34).
+        zero_limit: Response to ``limit=0`` in a listing: all items, or 400 (question 32).
+        build_log_lines: Maximum number of build log lines in a response, which then contains the newest lines; None for
+            all lines (question 33).
+        failures_act: Let the server act before a fault of the kind ``status`` (question 34).
         listing_delay: Seconds after which lists show a new project, environment or deployment (question 35).
-        log_retention: Seconds after which log lines disappear; None keeps them (question 29).
-        live_logs_status: Status of the live server log: 200, or 404, 405 or 501 for a service without it (question 31).
-        live_log_event: Type of the events that carry log lines; empty sends no type (question 31).
+        log_retention: Seconds after which log lines disappear; None keeps them permanently (question 29).
+        live_logs_status: Status of the live server log: 200, or 404, 405 or 501 for a service without live logs
+            (question 31).
+        live_log_event: Type of the events with log lines; an empty text sends no type (question 31).
         live_log_entries: Send each line as an object, or all lines that are due as a list (question 31).
         live_log_heartbeat: Send heartbeats as comments or as events (question 31).
-        live_log_heartbeat_seconds: Seconds between heartbeats. The first one is sent immediately (question 31).
+        live_log_heartbeat_seconds: Seconds between heartbeats. The first heartbeat is sent immediately (question 31).
         live_log_cap: Seconds after which a session ends (question 31).
         live_log_resume: Number the lines, and continue after ``Last-Event-ID`` (question 31).
         live_log_delay: Seconds after which a line reaches the live log (question 31).
-        second_factor_status: Status that asks for the second factor at login: 400, 401 or 422.
-        wrong_region: Refuse every credential as one of another region, in JSON (error 105) or in XML.
+        second_factor_status: Status of a login that requires a second factor: 400, 401 or 422.
+        wrong_region: Refuse every credential as a credential of another region, in JSON (error 105) or in XML.
         git_connected: Give the organizations a usable Git connection.
 
     Raises:
@@ -275,7 +280,7 @@ class EmulatorOptions:
 
     def __attrs_post_init__(self) -> None:
         if self.port is not None and not 0 <= self.port <= 65535:
-            raise ValueError(f"port is {self.port}: choose a port from 0 to 65535, or None for no socket")
+            raise ValueError(f"port is {self.port}: choose a port from 0 to 65535, or None to open no socket")
         if self.rate_limit is not None and self.rate_limit < 1:
             raise ValueError(f"rate_limit is {self.rate_limit}: choose at least 1, or None for no limit")
         if self.tape is not None and self.state is not None:
@@ -382,7 +387,7 @@ def with_changes(options: EmulatorOptions, changes: EmulatorKeywords) -> Emulato
     """Return a copy of options with some of them changed.
 
     Raises:
-        TypeError: There is no such option.
+        TypeError: An option does not exist.
         ValueError: An option is out of its range.
     """
     if not attrs.has(type(options)):

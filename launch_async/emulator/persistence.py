@@ -1,9 +1,10 @@
 """The state file: an emulator that starts with the file continues with the state of the previous emulator.
 
-The file has JSON lines. Each line contains the changes of one request, as ``[kind, key, fields]``. The last entry about
-a resource counts. Null instead of the fields means that the resource was removed. A last line without a line break is
-ignored. Archives and sites are in a folder next to the file. Scripts, faults, the ledger and signed URLs
-are not saved. A build that was running continues. With real builds, its command starts again.
+The file has JSON lines. Each line contains the changes of one request, as ``[kind, key, fields]``. If several entries
+describe the same resource, the last entry is valid. Null instead of the fields means that the resource was removed. If
+the last line has no line break, it is ignored. Archives and sites are in a folder next to the file. Scripts, faults,
+the ledger and signed URLs are not saved. A build that was running continues. With real builds, its command starts
+again.
 """
 
 import json
@@ -38,7 +39,7 @@ from launch_async.emulator.uploads.unpacking import safe_name
 Entry: TypeAlias = tuple[str, str, object]
 VERSION: Final = 4
 EMULATOR: Final = "emulator"
-# The order in which they are read. A resource refers only to kinds before its own kind.
+# The order in which the kinds are read. A resource refers only to resources of earlier kinds.
 KINDS: Final[Mapping[str, type[Any]]] = {
     "organization": Organization,
     "user": User,

@@ -39,18 +39,18 @@ from launch_async.emulator.uploads.storage import Storage
 class LaunchEmulator(EmulatorControls):
     """A Contentstack Launch server on loopback.
 
-    Use it as an async context manager, or call `start` and `stop`. The attribute `url` is its address. It starts with
-    one organization, whose credentials are the attributes `organization_uid`, `authtoken`, `access_token`, `client_id`
-    and `client_secret`.
+    Use it as an async context manager, or call `start` and `stop`. The attribute `url` is its address. The emulator
+    starts with one organization. The attributes `organization_uid`, `authtoken`, `access_token`, `client_id` and
+    `client_secret` are the credentials of this organization.
 
     Args:
         options: All options, as one object.
         changes: Single options, which replace those in `options`; `EmulatorOptions` describes them.
 
     Raises:
-        TypeError: There is no such option.
+        TypeError: An option does not exist.
         ValueError: An option is out of its range, or a state file or a tape cannot be read.
-        OSError: There is no such tape.
+        OSError: The tape does not exist.
     """
 
     def __init__(self, options: EmulatorOptions | None = None, **changes: Unpack[EmulatorKeywords]) -> None:
@@ -68,13 +68,13 @@ class LaunchEmulator(EmulatorControls):
 
     @classmethod
     def from_tape(cls, path: str | os.PathLike[str], **changes: Unpack[EmulatorKeywords]) -> Self:
-        """Return an emulator that answers from a tape, which a `Recorder` has written.
+        """Return an emulator that replays a tape, which a `Recorder` has written.
 
-        Requests are the same if their method, path and query are the same. The first such request gets the first
-        recorded answer, the second request gets the second answer, and so on. The last answer is
-        repeated. A request that is not on the tape gets a 421 with the code ``emulator.NOT_ON_TAPE``, which lists the
-        nearest recorded requests. The emulator does not check credentials and has no rate limit. `organization_uid` is
-        the organization of the tape.
+        The emulator compares requests by method, path and query. The first of several equal requests gets the first
+        recorded response, the second request gets the second response, and so on. When no recorded response is left,
+        the emulator repeats the last one. A request that is not on the tape gets a 421 with the code
+        ``emulator.NOT_ON_TAPE``, and the message lists the most similar recorded requests. The emulator does not check
+        credentials and has no rate limit. `organization_uid` is the organization of the tape.
 
         Args:
             path: The tape.
@@ -87,7 +87,7 @@ class LaunchEmulator(EmulatorControls):
         return cls(with_changes(EmulatorOptions(), changes), tape=path)
 
     async def start(self) -> None:
-        """Start to listen. Afterwards `url` is known.
+        """Start to listen, and set `url`.
 
         Raises:
             OSError: Another program uses the port.
@@ -112,7 +112,10 @@ class LaunchEmulator(EmulatorControls):
                     await service.sites.open(environment)
 
     def transport(self) -> InMemoryTransport:
-        """Return a transport for `LaunchClient(transport=...)` without a socket. Uploads need a started emulator."""
+        """Return a transport for `LaunchClient(transport=...)` that needs no socket.
+
+        Uploads work only after the emulator has started.
+        """
         return InMemoryTransport(self._dispatcher.main)
 
     async def stop(self) -> None:

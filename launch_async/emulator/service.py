@@ -1,4 +1,4 @@
-"""The parts of an emulator, and the call of an operation."""
+"""The parts of an emulator, and the request that an operation handles."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -79,7 +79,7 @@ class Service:
 
 @frozen
 class Answer:
-    """A successful answer: the status, and the JSON of the body; None for no body."""
+    """A successful response: the status, and the JSON of the body; None for no body."""
 
     status: int
     body: object = None
@@ -161,8 +161,8 @@ class Call:
     def page(self, noun: str, items: Sequence[Shown]) -> Answer:
         """Return one page of a list.
 
-        As in the service, a skip of 0 is shown as null, and the default limit is 10. A limit of 0 returns all items or
-        400, as an option chooses.
+        As in the service, a skip of 0 is shown as null, and the default limit is 10. An option chooses whether a limit
+        of 0 returns all items or 400.
 
         Raises:
             Refusal: 400, for a limit or skip that is not a whole number of 0 or more.
@@ -202,11 +202,11 @@ class Operation:
         id: OperationId of the API document.
         method: HTTP method.
         template: Path with ``{parameters}``.
-        handler: Function that answers a call.
+        handler: Function that handles a call.
         scope: Scope that a bearer token needs; None for any scope.
         users_only: Whether app tokens are refused.
         access: ``caller`` if the operation needs credentials, ``open`` if it does not.
-        counted: Whether the operation spends the rate limit of the organization.
+        counted: Whether the operation counts against the rate limit of the organization.
     """
 
     id: str

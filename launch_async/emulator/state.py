@@ -1,4 +1,4 @@
-"""The state of the emulator: organizations, projects, environments and deployments, in the terms of the wire."""
+"""The state of the emulator: organizations, projects, environments and deployments, and their wire forms."""
 
 import random
 import secrets
@@ -35,7 +35,7 @@ Value = TypeVar("Value")
 
 
 class Uids:
-    """Draws identifiers. The same seed draws the same identifiers."""
+    """Generates random identifiers. The same seed generates the same identifiers."""
 
     def __init__(self, seed: int | None) -> None:
         # Identifiers must be repeatable from a seed. They need no protection, because the emulator listens on loopback.
@@ -50,7 +50,7 @@ class Uids:
         return f"blt{self._random.getrandbits(64):016x}"
 
     def secret(self, prefix: str) -> str:
-        """Return a token or a client secret. The prefix shows its kind."""
+        """Return a token or a client secret. The prefix names its kind."""
         return f"{prefix}{self._random.getrandbits(160):040x}"
 
 
@@ -143,7 +143,7 @@ class Upload(Resource):
 
 @define(eq=False, kw_only=True, on_setattr=_record_change)
 class Environment(Resource):
-    """An environment. ``settings`` contains its fields under their wire names; it is replaced, never changed."""
+    """An environment. ``settings`` contains its fields under their wire names. A change replaces the whole mapping."""
 
     project: Project
     settings: Mapping[str, object]
@@ -198,7 +198,7 @@ class Domain(Resource):
 
     @property
     def custom(self) -> bool:
-        """Whether the domain belongs to the customer."""
+        """Whether the domain is a domain of the customer."""
         return bool(self.url)
 
     def info(self) -> Record:
@@ -221,8 +221,8 @@ class Domain(Resource):
 class ServerLine:
     """A line that the server of a site wrote.
 
-    ``stamp`` is its time in epoch milliseconds. Requests return the line from ``visible_at`` on. The lines of a
-    deployment are numbered from 1, in the order in which they were written.
+    ``stamp`` is its time in epoch milliseconds. Responses contain the line only from the time ``visible_at``. The lines
+    of a deployment are numbered from 1, in the order in which they were written.
     """
 
     stamp: int
@@ -234,9 +234,9 @@ class ServerLine:
 
 @define(eq=False, kw_only=True, on_setattr=_record_change)
 class Deployment(Resource):
-    """A deployment. Its log and its end follow from ``script`` and ``started_at`` (see `builds`).
+    """A deployment. ``script`` and ``started_at`` determine its log and its end (see `builds`).
 
-    With a ``command``, they follow from the real run of the command instead. ``output`` contains the lines of the run.
+    With a ``command``, the real run of the command determines them. ``output`` contains the lines that it printed.
     """
 
     environment: Environment
@@ -267,7 +267,7 @@ class Deployment(Resource):
 
     @property
     def server_rendered(self) -> bool:
-        """Whether the site has a server, and so has server logs.
+        """Whether the site has a server, and therefore server logs.
 
         A server command counts only for presets that allow it. All of these presets except OTHER always have a server.
         """
@@ -275,7 +275,7 @@ class Deployment(Resource):
         return preset in SERVER_RENDERED or (preset == "OTHER" and bool(self.settings.get("serverCommand")))
 
     def add_server_line(self, line: ServerLine) -> None:
-        """Add a line to the server log, which keeps the newest lines."""
+        """Add a line to the server log, which keeps only the newest lines."""
         if self.server_lines is None:
             self.server_lines = deque(maxlen=MAX_SERVER_LINES)
         self.server_lines.append(line)

@@ -50,13 +50,13 @@ Sent: TypeAlias = SentRequest[bytes | FileInBody | None]
 
 @frozen
 class Received:
-    """The answer to a request.
+    """The response to a request.
 
     Attributes:
         status: HTTP status.
         headers: Headers; the case of their names does not matter.
         body: The whole body; empty if there is a stream.
-        stream: The body of a live log, which the client reads while it arrives.
+        stream: The body of a live log, which arrives in parts; None for any other response.
     """
 
     status: int
@@ -81,7 +81,7 @@ class InMemoryTransport:
         self._dispatch = dispatch
 
     async def send(self, request: Sent) -> Received:
-        """Send a request and return the answer.
+        """Send a request and return the response.
 
         Raises:
             ConnectionResetError: A fault dropped the connection.

@@ -1,4 +1,4 @@
-"""The base of all models: they keep unknown fields, distinguish null from absent, and have open enumerations."""
+"""The base of all models. Models keep unknown fields, distinguish null from absent, and have open enumerations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Unset(enum.Enum):
 
 
 UNSET: Final = Unset.UNSET
-"""An argument that was not given. The request leaves out the field."""
+"""The value of an argument that the caller did not pass. The request leaves out the field."""
 
 
 class OpenEnum(enum.StrEnum):
@@ -68,7 +68,7 @@ LOCAL: Final = MappingProxyType({"local": True})
 # because attrs generates these methods for each model.
 @attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class WireModel:
-    """Base of everything that the service sends. Instances are immutable, comparable, hashable and picklable.
+    """Base of all objects that the service sends. Instances are immutable, comparable, hashable and picklable.
 
     Attributes:
         extra: Fields that this SDK does not know, by wire name and unchanged.

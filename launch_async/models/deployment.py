@@ -1,4 +1,4 @@
-"""Deployments: one build of an environment, and its result."""
+"""Deployments: the builds of an environment, and their results."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from launch_async.models.base import LOCAL, IdentifiedModel, OpenEnum
 
 
 class DeploymentStatus(OpenEnum):
-    """Status of a deployment. An unknown status counts as in flight.
+    """Status of a deployment. The SDK treats an unknown status as in flight.
 
-    A deployment that has ended keeps its status, with one exception: another successful deployment of the environment
-    may become LIVE. A newer deployment supersedes the LIVE deployment. A rollback in the console makes a superseded
-    deployment LIVE again, without a build.
+    The status of a deployment that has ended changes only if another deployment of the environment goes live. A newer
+    deployment supersedes the LIVE deployment. A rollback in the console makes a superseded deployment LIVE again,
+    without a build.
 
     Attributes:
         QUEUED: In flight: the deployment waits for a running deployment of the same environment.
@@ -65,7 +65,7 @@ class DeploymentStatus(OpenEnum):
 
     @property
     def is_in_flight(self) -> bool:
-        """Whether the deployment has not ended yet. A status that this SDK does not know counts as in flight."""
+        """Whether the deployment has not ended yet. This is also true for a status that this SDK does not know."""
         return not self.is_final
 
 
@@ -76,7 +76,7 @@ _FAILURE = frozenset({DeploymentStatus.FAILED, DeploymentStatus.SKIPPED, Deploym
 
 @attrs.frozen
 class DeploymentRef:
-    """A reference to one deployment. Another process can read its JSON and continue with the deployment.
+    """A reference to one deployment. Another process can load it from JSON and continue with the deployment.
 
     Attributes:
         project_uid: UID of the project.
@@ -161,5 +161,5 @@ class Deployment(Displayable, IdentifiedModel):
 
     @property
     def ref(self) -> DeploymentRef:
-        """Reference to this deployment, which you can store."""
+        """Reference to this deployment. You can store it and load it in another process."""
         return DeploymentRef(self.project_uid, self.environment_uid, self.uid)

@@ -24,7 +24,7 @@ class SslMethod(OpenEnum):
 
 @attrs.frozen(slots=False, kw_only=True)
 class DomainInfo(WireModel):
-    """State of a domain, in the words of the service. `extra` contains the DNS records that verify the domain.
+    """State of a domain, as the service sends it. `extra` contains the DNS records that verify the domain.
 
     Attributes:
         status: State of the domain.
@@ -47,7 +47,7 @@ class Domain(Displayable, IdentifiedModel):
     Attributes:
         uid: UID of the domain; empty if the service sends none, as in `Environment.domains`.
         url: Host name, usually without a scheme.
-        is_custom_domain: Whether the domain belongs to the customer.
+        is_custom_domain: Whether the domain is a domain of the customer.
         ssl_method: Source of the certificate.
         custom_certificate_expires_at: Time at which a custom certificate expires.
         domain_info: State of the domain.

@@ -55,7 +55,7 @@ class Environment(Displayable, IdentifiedModel):
         server_command: Command that starts the server.
         git_branch: Branch that is deployed.
         auto_deploy_on_push: Whether a push to the branch deploys the environment.
-        environment_variables: Variables of the next deployment.
+        environment_variables: Variables, which apply from the next deployment.
         password_protection: Password protection of the site.
         is_cache_priming_enabled: Whether Launch fills the CDN cache after each deployment.
         has_lytics_enabled: Whether Launch adds the Lytics tag to pages.

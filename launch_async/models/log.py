@@ -32,7 +32,7 @@ class LogLine(Displayable, WireModel):
     """One line of a deployment's build log (`DeploymentLog` in `openapi.yaml`).
 
     Attributes:
-        message: Text of the line. If the service sent another JSON value, the JSON text of this value.
+        message: Text of the line. If the service sent a JSON value that is not a string, the JSON text of the value.
         stage: Stage of the build.
         timestamp: Time of the line; None if the service sent no timestamp, or an unreadable one. `extra["timestamp"]`
             then contains its text.
@@ -55,7 +55,7 @@ class ServerLogLine(Displayable, WireModel):
     """One line of a server's log (`ServerLog` in `openapi.yaml`).
 
     Attributes:
-        message: Text of the line. If the service sent another JSON value, the JSON text of this value.
+        message: Text of the line. If the service sent a JSON value that is not a string, the JSON text of the value.
         source: Part of the site that wrote the line.
         timestamp: Time of the line; None if the service sent no timestamp, or an unreadable one. `extra["timestamp"]`
             then contains its text.
@@ -77,7 +77,7 @@ L = TypeVar("L", LogLine, ServerLogLine)
 class Log(Displayable, Sequence[L]):
     """A sequence of log lines, oldest first. Notebooks show it as a log.
 
-    A long log creates the objects of its lines when you read them, because a million objects would need 1 GB of memory.
+    A long log creates the object of a line when you read the line, because a million objects would need 1 GB of memory.
 
     Args:
         lines: The lines.

@@ -62,7 +62,7 @@ class Project(Displayable, IdentifiedModel):
         uid: 24 lower-case hex digits.
         name: Name, unique within the organization.
         description: Free text.
-        project_type: Git or file upload.
+        project_type: Source of the files: Git or uploads.
         organization_uid: UID of the organization.
         repository: Git repository of a GITPROVIDER project.
         cms_stack_api_key: API key of a connected stack.

@@ -1,4 +1,4 @@
-"""Request bodies, with the names of `openapi.yaml`. The SDK imports this module before the first write."""
+"""Request bodies, under the names that `openapi.yaml` uses. The SDK imports this module before the first write."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PasswordProtectionInput(RequestModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class EnvironmentSettings(RequestModel):
-    """The common fields of creating and updating an environment."""
+    """The fields that a new environment and an update of an environment have in common."""
 
     description: str | Unset | None = UNSET
     build_command: str | Unset | None = UNSET
@@ -53,7 +53,7 @@ class EnvironmentInput(EnvironmentSettings):
 
 @attrs.frozen(slots=False, kw_only=True)
 class UpdateEnvironmentRequest(EnvironmentSettings):
-    """Body of `updateEnvironment`. Fields that are not sent keep their value."""
+    """Body of `updateEnvironment`. The service does not change fields that the body leaves out."""
 
     name: str | Unset = UNSET
     framework_preset: FrameworkPreset | Unset = UNSET

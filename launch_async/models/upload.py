@@ -13,8 +13,8 @@ class UploadMethod(OpenEnum):
     """HTTP method of an upload.
 
     Attributes:
-        POST: A form: first its fields, then the file.
-        PUT: The raw bytes.
+        POST: The upload is a form: first its fields, then the file.
+        PUT: The upload consists of the raw bytes.
     """
 
     POST = "POST"

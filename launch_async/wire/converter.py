@@ -77,7 +77,7 @@ def secrets_of(request: RequestModel) -> tuple[str, ...]:
 
 
 class _Unexpected(ValueError):
-    """A value has the wrong type or format for its field. The text does not contain the value."""
+    """A value has the wrong type or format for its field. The message does not contain the value."""
 
 
 def _refuse(expected: str, value: object) -> NoReturn:
@@ -95,7 +95,7 @@ def _problem(error: BaseException, _: object) -> str:
 
 
 def _only(expected: str, *kinds: type) -> _Hook:
-    """Return the hook of values that the JSON parser has already converted."""
+    """Return the hook for a type that the JSON parser already returns."""
 
     def structure_value(value: object, _: object) -> object:
         if value.__class__ not in kinds:
@@ -165,7 +165,7 @@ def _tuple_hook(annotation: Any, converter: cattrs.Converter) -> _Hook:  # noqa:
 
 
 def _model_hook(kind: type[WireModel], converter: cattrs.Converter, **hooks: _Hook) -> _Hook:
-    """Return the hook of a model. cattrs reads the known fields; unknown fields go to `extra`, nulls to `nulls`."""
+    """Return the hook for a model. cattrs reads the known fields; unknown fields go to `extra`, nulls to `nulls`."""
     names: dict[str, str] = {}
     overrides: dict[str, Any] = {}
     for field in attrs.fields(attrs.resolve_types(kind)):
@@ -189,7 +189,7 @@ def _model_hook(kind: type[WireModel], converter: cattrs.Converter, **hooks: _Ho
 
 
 def _null_hook(default: object, hook: _Hook) -> _Hook:
-    """Return the hook of a field that may be null. The field then gets its default, if it has one."""
+    """Return the hook for a field that may be null. A null field gets its default, if it has one."""
     if default is None:
         return hook  # The hook of an optional type accepts null.
 
@@ -204,7 +204,7 @@ def _null_hook(default: object, hook: _Hook) -> _Hook:
 
 
 def _log_line_hook(kind: type[WireModel], converter: cattrs.Converter) -> _Hook:
-    """Return the hook of a log line. It never refuses a line: an unreadable field goes to `extra` unchanged."""
+    """Return the hook for a log line. It never rejects a line: an unreadable field goes to `extra` unchanged."""
     hooks: dict[str, _Hook] = {"message": _log_message, "timestamp": _log_moment}
     read = _model_hook(kind, converter, **hooks)
     readers = {
@@ -234,7 +234,7 @@ def _log_line_hook(kind: type[WireModel], converter: cattrs.Converter) -> _Hook:
 
 
 def _request_hook(kind: type[RequestModel], converter: cattrs.Converter) -> Callable[[RequestModel], dict[str, Any]]:
-    """Return the hook of a request body. Every default is UNSET, so the body leaves out fields with their default."""
+    """Return the hook for a request body. Every default is UNSET, so the body leaves out fields with their default."""
     renamed: dict[str, Any] = {field.name: override(rename=camel_case(field.name)) for field in attrs.fields(kind)}
     return make_dict_unstructure_fn(kind, converter, _cattrs_omit_if_default=True, **renamed)
 

@@ -1,6 +1,6 @@
-"""Build models from parsed JSON documents: with the fast readers, or with the converter if a reader refuses.
+"""Build models from parsed JSON documents: with the fast readers, or with the converter if a reader raises.
 
-The SDK imports the converter only when it needs it, so it reads most responses without cattrs.
+The SDK imports the converter only on demand, so it reads most responses without cattrs.
 """
 
 from __future__ import annotations

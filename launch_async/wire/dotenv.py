@@ -42,10 +42,10 @@ def read_dotenv(text: str) -> dict[str, str]:
       and `\r` are line ends. Every other backslash is kept.
     - `#` begins a comment, also directly after a value without quotes: `A=abc#def` is `abc`.
     - `export ` before a name is ignored. `NAME: value` is accepted as well as `NAME=value`.
-    - `${NAME}` is not replaced, so no variable of the local machine gets into an environment.
+    - `${NAME}` is not replaced, so a file cannot copy variables of the local machine into an environment.
 
     Raises:
-        DotenvError: A line is not an assignment, or a quote is not closed. The text repeats no value.
+        DotenvError: A line is not an assignment, or a quote is not closed. The message contains no value.
     """
     text = re.sub(r"\r\n?", "\n", text)
     variables: dict[str, str] = {}

@@ -1,8 +1,8 @@
-"""Convert every error response to an `APIError`, also if its body has an unknown format.
+"""Convert every error response to an `APIError`, even if its body has an unknown format.
 
 The service, its gateways and its storage use different formats: `errors` as a list of entries with codes, as an object
 keyed by field, or both; `error_message` with `error_code`; OAuth's `error`; XML or HTML; an empty body. The functions
-in this module never raise. They also return an error, with the status, for a response with an unreadable body.
+in this module never raise. For a response with an unreadable body, they return an error with the status.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Envelope:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Return a text without the given values, in any usual encoding, and without the query of any URL."""
+    """Return a text without the given values, in all usual encodings, and without the queries of URLs."""
     written = {form for value in secrets if value.strip() for form in _forms(value)}
     if written:
         # One pass, longest first, because a value may be part of another value or of `[redacted]`.
@@ -131,7 +131,7 @@ def read_envelope(body: bytes, secrets: Iterable[str] = ()) -> Envelope:
 
 
 def _text(value: object) -> str:
-    """Return a message. Some frameworks send a list of messages, which are joined."""
+    """Return a message. Some frameworks send a list of messages; the function joins them."""
     if isinstance(value, list):
         return "; ".join([word for word in cast("list[object]", value) if isinstance(word, str)])
     return value if isinstance(value, str) else ""
@@ -226,7 +226,7 @@ def error_from_answer(
         secrets: Secret values of the request, which no text of the error may contain.
         request_id: Id of the request.
         retry_after: Seconds that the service asked to wait.
-        region_hint: Sentence about the region, for the advice if the service refuses the token.
+        region_hint: Sentence about the region. If the service refuses the token, the advice in the error contains it.
     """
     known_secrets = tuple(secrets)
     envelope = read_envelope(body, known_secrets)

@@ -26,8 +26,8 @@ class ServerSentEvent:
 
     Attributes:
         event: Type of the event; `message` if the stream names no type.
-        data: Data of the event, with lines joined by line feeds.
-        last_id: The latest id in the stream; empty if there was none.
+        data: Data of the event. Line feeds separate its lines.
+        last_id: The latest id in the stream; empty if the stream has sent no id.
     """
 
     event: str
@@ -47,7 +47,7 @@ class EventDecoder:
         self.last_id: str = last_id
         self._most_bytes = most_bytes
         self._head: bytes | None = b""
-        """First bytes, which may begin a byte order mark; None after the decoder has read them."""
+        """First bytes, which may be a part of a byte order mark; None after the decoder has read them."""
         self._pieces: list[bytes] = []
         self._line_size = 0
         self._data_size = 0

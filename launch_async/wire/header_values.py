@@ -1,4 +1,4 @@
-"""Read numbers and dates in the headers of a response. Invalid values give None, never an error."""
+"""Read numbers and dates in the headers of a response. For invalid values, the functions return None."""
 
 from __future__ import annotations
 

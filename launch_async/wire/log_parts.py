@@ -1,8 +1,8 @@
 """`LogParts`: read a log of any length while it arrives, and keep it as JSON text.
 
 A log of 200 MB has more than a million lines. The objects of these lines would need 1 GB of memory, and parsing all
-lines in one step would block the event loop for seconds. `LogParts` therefore cuts the JSON text between lines as it
-arrives. `StoredLines` builds the object of a line when the program reads that line.
+lines in one step would block the event loop for seconds. `LogParts` therefore splits the JSON text between lines as the
+text arrives. `StoredLines` builds the object of a line when the program reads that line.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class LogParts(Generic[L]):
         if len(self._text) > _LONGEST_VALUE:
             raise Mismatch([f"$: a log line has more than {_LONGEST_VALUE:,} characters"])
 
-    # Each state reads the complete values from a position on, and returns the next position; None if it read nothing.
+    # Each state reads the complete values from a position, and returns the next position; None if it read nothing.
 
     def _start(self, position: int) -> int | None:
         position = self._skip(position)

@@ -1,6 +1,6 @@
 """The fast path for reading models: one generated function for each model, like the functions of attrs and cattrs.
 
-If a generated function refuses a document, the converter reads the document or reports its problems. The functions
+If a generated function cannot read a document, the converter reads the document or reports its problems. The functions
 exist for speed (decision 0014): cattrs alone would take three times as long to read a page of 100 projects.
 """
 

@@ -28,18 +28,18 @@ __all__ = ["LaunchEmulator"]
 class LaunchEmulator:
     """A Contentstack Launch server on loopback.
 
-    Use it as a context manager, or call `start` and `stop`. The attribute `url` is its address. It starts with
-    one organization, whose credentials are the attributes `organization_uid`, `authtoken`, `access_token`, `client_id`
-    and `client_secret`.
+    Use it as a context manager, or call `start` and `stop`. The attribute `url` is its address. The emulator
+    starts with one organization. The attributes `organization_uid`, `authtoken`, `access_token`, `client_id` and
+    `client_secret` are the credentials of this organization.
 
     Args:
         options: All options, as one object.
         changes: Single options, which replace those in `options`; `EmulatorOptions` describes them.
 
     Raises:
-        TypeError: There is no such option.
+        TypeError: An option does not exist.
         ValueError: An option is out of its range, or a state file or a tape cannot be read.
-        OSError: There is no such tape.
+        OSError: The tape does not exist.
     """
 
     def __init__(self, options: EmulatorOptions | None = None, **changes: Unpack[EmulatorKeywords]) -> None:
@@ -95,7 +95,7 @@ class LaunchEmulator:
 
     @property
     def control_secret(self) -> str:
-        """Secret that each order under ``/__emulator__/`` must have in its header ``Emulator-Secret``."""
+        """Secret that each order under ``/__emulator__/`` must contain in the header ``Emulator-Secret``."""
         return self._async.control_secret
 
     @property
@@ -119,13 +119,15 @@ class LaunchEmulator:
         return self._async.scripts
 
     def change(self, **changes: Unpack[EmulatorKeywords]) -> None:
-        """Change options while the emulator runs. If an option of the rate limit changes, counting starts from zero.
+        """Change options while the emulator runs.
+
+        If an option of the rate limit changes, the emulator starts to count requests from zero.
 
         Args:
             changes: The options; `EmulatorOptions` describes them.
 
         Raises:
-            TypeError: There is no such option.
+            TypeError: An option does not exist.
             ValueError: An option is out of its range, or cannot be changed after the start.
         """
         self._async.change(**changes)
@@ -159,8 +161,8 @@ class LaunchEmulator:
             organization_uid: Organization of the token. The default is the first organization.
 
         Raises:
-            ValueError: Launch does not have such a scope.
-            KeyError: There is no such organization.
+            ValueError: Launch does not have one of the scopes.
+            KeyError: The organization does not exist.
         """
         return self._async.issue_token(scopes=scopes, kind=kind, seconds=seconds, organization_uid=organization_uid)
 
@@ -184,7 +186,10 @@ class LaunchEmulator:
         project_uid: str | None = None,
         environment_uid: str | None = None,
     ) -> None:
-        """Set the script of the next ``times`` matching deployments; see `Script` and `Scripts.add`."""
+        """Set the script of the next ``times`` matching deployments.
+
+        `Script` and `Scripts.add` describe the arguments.
+        """
         self._async.script(
             outcome,
             seconds=seconds,
@@ -207,23 +212,23 @@ class LaunchEmulator:
         running_status: str = "DEPLOYING",
         at: float | None = None,
     ) -> str:
-        """Add a deployment to an environment without a request. It does not wait for other builds.
+        """Add a deployment to an environment without a request. The deployment does not wait for other builds.
 
         Args:
             environment_uid: UID of the environment.
-            outcome: Last status of the deployment. This and the next four arguments are those of `Script`.
+            outcome: Last status of the deployment. `Script` describes this argument and the next four arguments.
             seconds: See `Script`.
             queue_seconds: See `Script`.
             lines: See `Script`.
             running_status: See `Script`.
-            at: Time of its creation in epoch seconds; by default now. A deployment with a later time is shown from then
-                on.
+            at: Time of the creation in epoch seconds; by default the current time. If the time is in the future, the
+                deployment appears at that time.
 
         Returns:
             UID of the deployment.
 
         Raises:
-            KeyError: There is no such environment.
+            KeyError: The environment does not exist.
         """
         return self._async.add_deployment(
             environment_uid,
@@ -238,13 +243,14 @@ class LaunchEmulator:
     def roll_back(self, deployment_uid: str) -> None:
         """Roll back as the console does: make a superseded deployment LIVE again, without a build.
 
-        The deployment that was LIVE is superseded. The site gets the files and the settings of the restored deployment.
+        The rollback supersedes the deployment that was LIVE. The site then has the files and the settings of the
+        restored deployment.
 
         Args:
             deployment_uid: UID of a deployment with `isRollbackEligible`.
 
         Raises:
-            KeyError: There is no such deployment.
+            KeyError: The deployment does not exist.
             ValueError: The deployment is not eligible for a rollback.
         """
         self._async.roll_back(deployment_uid)
@@ -253,11 +259,11 @@ class LaunchEmulator:
         """Register an OAuth app, and return its client id and client secret.
 
         Args:
-            machine_to_machine: Register an M2M app instead of a standard app, which `authorize` needs.
+            machine_to_machine: Register an M2M app instead of a standard app. `authorize` needs a standard app.
             organization_uid: Organization of the app. The default is the first organization.
 
         Raises:
-            KeyError: There is no such organization.
+            KeyError: The organization does not exist.
         """
         return self._async.add_app(machine_to_machine=machine_to_machine, organization_uid=organization_uid)
 
@@ -274,16 +280,16 @@ class LaunchEmulator:
 
         Args:
             client_id: Client id of the app.
-            redirect_uri: Redirect URI. The exchange of the code must name the same URI.
+            redirect_uri: Redirect URI. The exchange of the code must contain the same URI.
             scopes: Scopes that the user allows. The default, ``launch:manage``, allows everything.
-            code_challenge: Challenge for PKCE. Without one, the app needs its secret.
-            code_challenge_method: Method by which the challenge was made from the verifier.
+            code_challenge: Challenge for PKCE. Without a challenge, the app needs its secret.
+            code_challenge_method: Method that computed the challenge from the verifier.
 
         Returns:
             A code that can be exchanged once, within 60 s.
 
         Raises:
-            KeyError: There is no such app.
+            KeyError: The app does not exist.
         """
         return self._async.authorize(
             client_id,
@@ -309,16 +315,16 @@ class LaunchEmulator:
         Args:
             name: Name of the project.
             environments: Names of its environments.
-            git: Make a GITPROVIDER project instead of a FILEUPLOAD project.
+            git: Add a GITPROVIDER project instead of a FILEUPLOAD project.
             framework_preset: Framework preset of all its environments.
-            variables: Variables of all its environments, as (key, value).
-            deployments: Number of finished deployments of each environment; the last one is LIVE.
+            variables: Variables of all its environments, as pairs of key and value.
+            deployments: Number of finished deployments of each environment; the last deployment is LIVE.
             organization_uid: Organization of the project. The default is the first organization.
 
         Raises:
-            ValueError: The organization has a project with this name, two environments have the same name, or
+            ValueError: The organization already has a project with this name, two environments have the same name, or
                 ``environments`` is a string.
-            KeyError: There is no such organization.
+            KeyError: The organization does not exist.
         """
         return self._async.add_project(
             name,
@@ -331,23 +337,23 @@ class LaunchEmulator:
         )
 
     def deploy_hook_url(self, environment_uid: str) -> str:
-        """Return the deploy hook of an environment: a secret URL that deploys it.
+        """Return the deploy hook of an environment: a secret URL that deploys the environment.
 
         Raises:
-            KeyError: There is no such environment.
+            KeyError: The environment does not exist.
         """
         return self._async.deploy_hook_url(environment_uid)
 
     def push(self, environment_uid: str, commit_hash: str) -> str | None:
-        """Announce a new commit as the Git host does, which deploys an environment with ``autoDeployOnPush``.
+        """Report a new commit, as the Git host does. An environment with ``autoDeployOnPush`` then deploys the commit.
 
-        Without a usable Git connection, the push deploys nothing. The real service has had such outages.
+        Without a usable Git connection, the push deploys nothing. The real service has had outages of this kind.
 
         Returns:
             UID of the deployment; None if the push deploys nothing.
 
         Raises:
-            KeyError: There is no such environment.
+            KeyError: The environment does not exist.
         """
         return self._async.push(environment_uid, commit_hash)
 
@@ -355,7 +361,7 @@ class LaunchEmulator:
         """Add a custom domain to an environment, and return the UID of the domain.
 
         Raises:
-            KeyError: There is no such environment.
+            KeyError: The environment does not exist.
         """
         return self._async.add_domain(environment_uid, url)
 
@@ -368,11 +374,11 @@ class LaunchEmulator:
             deployment_uid: UID of the deployment.
             message: Text of the line.
             source: Part of the site that wrote the line.
-            at: Time of the line in epoch seconds; by default now.
-            late: Seconds after ``at`` from which requests return the line. The live log sends it immediately.
+            at: Time of the line in epoch seconds; by default the current time.
+            late: Seconds after ``at`` until the stored log contains the line. The live log sends the line immediately.
 
         Raises:
-            KeyError: There is no such deployment.
+            KeyError: The deployment does not exist.
         """
         self._async.add_server_log(deployment_uid, message, source=source, at=at, late=late)
 
@@ -386,18 +392,18 @@ class LaunchEmulator:
         return self._async.live_log_readers
 
     def revoke_token(self, token: str) -> bool:
-        """Revoke a bearer or refresh token. Return False if there is no such token."""
+        """Revoke a bearer or refresh token. Return False if the token does not exist."""
         return self._async.revoke_token(token)
 
     @classmethod
     def from_tape(cls, path: str | os.PathLike[str], **changes: Unpack[EmulatorKeywords]) -> Self:
-        """Return an emulator that answers from a tape, which a `Recorder` has written.
+        """Return an emulator that replays a tape, which a `Recorder` has written.
 
-        Requests are the same if their method, path and query are the same. The first such request gets the first
-        recorded answer, the second request gets the second answer, and so on. The last answer is
-        repeated. A request that is not on the tape gets a 421 with the code ``emulator.NOT_ON_TAPE``, which lists the
-        nearest recorded requests. The emulator does not check credentials and has no rate limit. `organization_uid` is
-        the organization of the tape.
+        The emulator compares requests by method, path and query. The first of several equal requests gets the first
+        recorded response, the second request gets the second response, and so on. When no recorded response is left,
+        the emulator repeats the last one. A request that is not on the tape gets a 421 with the code
+        ``emulator.NOT_ON_TAPE``, and the message lists the most similar recorded requests. The emulator does not check
+        credentials and has no rate limit. `organization_uid` is the organization of the tape.
 
         Args:
             path: The tape.
@@ -410,7 +416,7 @@ class LaunchEmulator:
         return cls._wrap(AsyncLaunchEmulator.from_tape(path, **changes))
 
     def start(self) -> None:
-        """Start to listen. Afterwards `url` is known.
+        """Start to listen, and set `url`.
 
         Raises:
             OSError: Another program uses the port.
@@ -418,7 +424,10 @@ class LaunchEmulator:
         _bridge.run(self._async.start())
 
     def transport(self) -> InMemoryTransport:
-        """Return a transport for `LaunchClient(transport=...)` without a socket. Uploads need a started emulator."""
+        """Return a transport for `LaunchClient(transport=...)` that needs no socket.
+
+        Uploads work only after the emulator has started.
+        """
         return self._async.transport()
 
     def stop(self) -> None:

@@ -83,7 +83,7 @@ async def test_a_request_that_is_not_on_the_tape_is_refused_with_a_similar_one(t
     error = refused.value
     assert (error.status, error.codes, error.retryable) == (421, ("emulator.NOT_ON_TAPE",), False)
     assert not isinstance(error, (NotFoundError, ServerError))
-    assert "has no answer for GET /projects/66c0ffee00000000000000a1" in str(error)
+    assert "has no response for GET /projects/66c0ffee00000000000000a1" in str(error)
     assert recorded in str(error)
     assert requests == [(421, "getProject"), (421, "createProject")]
 

@@ -23,7 +23,7 @@ CODE_SECONDS = 60.0
 
 @frozen
 class Caller:
-    """A known caller: its organization, its kind and its scopes."""
+    """A caller with valid credentials: its organization, its kind and its scopes."""
 
     organization: Organization
     kind: TokenKind
@@ -59,7 +59,7 @@ class Token:
 
 @frozen
 class App:
-    """An OAuth app. M2M apps get tokens by client_credentials, standard apps by code."""
+    """An OAuth app. An M2M app gets tokens by client_credentials, a standard app by an authorization code."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -106,7 +106,7 @@ class Table(dict[str, Value]):
         return self.pop(key, None)
 
     def take_touched(self) -> Iterator[str]:
-        """Yield every key that was added or removed, once."""
+        """Yield once each key that was added or removed."""
         while self._touched:
             yield self._touched.pop()
 
@@ -187,11 +187,11 @@ class Credentials:
         return Caller(organization, "user", frozenset({MANAGE}))
 
     def access(self, value: str) -> Token | None:
-        """Return the access token of a value; None if it has expired or does not exist."""
+        """Return the access token with a value; None if the token has expired or does not exist."""
         return self._current(self.issued.access, value)
 
     def refresh(self, value: str) -> Token | None:
-        """Return the refresh token of a value; None if it was revoked or does not exist."""
+        """Return the refresh token with a value; None if the token was revoked or does not exist."""
         return self._current(self.issued.refresh, value)
 
     def session(self, authtoken: str) -> User | None:
@@ -208,7 +208,7 @@ class Credentials:
         return authtoken
 
     def log_out(self, authtoken: str) -> bool:
-        """End a session. Return False if there was none."""
+        """End a session. Return False if the session does not exist."""
         user = self.issued.sessions.take(authtoken)
         if user is not None:
             user.authtokens.remove(authtoken)
@@ -232,7 +232,7 @@ class Credentials:
         """Return a bearer token that is valid for ``seconds``.
 
         Raises:
-            ValueError: Launch does not have such a scope.
+            ValueError: Launch does not have one of the scopes.
         """
         granted = frozenset(scopes)
         unknown = granted.difference(SCOPES)
@@ -251,11 +251,11 @@ class Credentials:
         return value
 
     def revoke(self, value: str) -> bool:
-        """Revoke a bearer or refresh token. Return False if there was none."""
+        """Revoke a bearer or refresh token. Return False if the token does not exist."""
         return self.issued.access.take(value) is not None or self.issued.refresh.take(value) is not None
 
     def issue_code(self, grant: Grant) -> str:
-        """Return a code for ``grant``. In the browser, the redirect contains the code."""
+        """Return a code for ``grant``. In a browser, the redirect would contain the code."""
         code = self._uids.secret("")
         self.issued.grants[code] = grant
         return code

@@ -15,7 +15,7 @@ BAD_LOGIN = 104
 
 
 async def log_in(call: Call) -> Answer:
-    """Return an authtoken for a password; error 294 asks for the second factor."""
+    """Return an authtoken for a password. Error 294 means that the login requires the second factor."""
     given = await _user(call)
     user = call.service.credentials.issued.users.get(str(given.get("email")))
     if user is None or given.get("password") != user.password:
@@ -55,7 +55,7 @@ async def list_organizations(call: Call) -> Answer:
 
 
 async def issue_tokens(call: Call) -> Answer:
-    """Answer the token endpoint, under any of its three paths."""
+    """Handle a request to the token endpoint, under any of its three paths."""
     form = await _form(call)
     app = call.service.credentials.issued.apps.get(form.get("client_id", ""))
     if app is None:
@@ -98,7 +98,7 @@ def _bad_login() -> errors.Refusal:
 
 
 def _machine_token(call: Call, app: App, form: Mapping[str, str]) -> Answer:
-    """Answer client_credentials, only for M2M apps. An option adds a refresh token."""
+    """Return a token for client_credentials, for M2M apps only. An option adds a refresh token."""
     if form.get("client_secret") != app.client_secret:
         raise errors.oauth(401, "invalid_client", "Wrong client id or secret.")
     if not app.machine_to_machine:
@@ -116,14 +116,14 @@ def _machine_token(call: Call, app: App, form: Mapping[str, str]) -> Answer:
 
 
 def _asked_scopes(call: Call, form: Mapping[str, str]) -> list[str]:
-    """Return the scopes that a form asks for, by default launch:manage."""
+    """Return the scopes that a form requests, by default launch:manage."""
     chosen = call.service.options.scope_parameter
     names = ("scopes", "scope") if chosen == "either" else (chosen,)
     return next((form[name] for name in names if name in form), MANAGE).split()
 
 
 def _redeem(call: Call, app: App, form: Mapping[str, str]) -> Answer:
-    """Answer authorization_code: once, for the same redirect_uri, with the verifier or the secret."""
+    """Return tokens for an authorization code: once, for the same redirect_uri, with the verifier or the secret."""
     grant = call.service.credentials.redeem(form.get("code", ""))
     if grant is None or grant.app is not app or form.get("redirect_uri") != grant.redirect_uri:
         raise errors.oauth(400, "invalid_grant", "The code is invalid or expired.")
@@ -135,7 +135,7 @@ def _redeem(call: Call, app: App, form: Mapping[str, str]) -> Answer:
 
 
 def _refresh(call: Call, app: App, form: Mapping[str, str]) -> Answer:
-    """Answer refresh_token: revoke the old token, and issue a new pair."""
+    """Return tokens for a refresh token: revoke the old token, and issue a new pair."""
     value = form.get("refresh_token", "")
     token = call.service.credentials.refresh(value)
     if token is None or token.client_id != app.client_id:

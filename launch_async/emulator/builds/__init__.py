@@ -1,1 +1,1 @@
-"""Builds, and the sites that they make."""
+"""Builds, and the sites that they produce."""

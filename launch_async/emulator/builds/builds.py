@@ -1,9 +1,9 @@
 """The progress of deployments: a heap of timed events. Each request first applies the events that are due.
 
-No task runs in the background. A deployment costs one object and at most one event. A move of the clock moves every
-build. A build starts when its environment is free. If several deployments are waiting, the newest one stays and the
-others become SKIPPED. The LIVE deployment is superseded when the next one goes live. A rollback in the console makes it
-LIVE again.
+No task runs in the background. A deployment needs one object and at most one event. If a test moves the clock, all
+builds progress. A build starts when its environment is free. If several deployments are waiting, the newest one
+remains in the queue and the others become SKIPPED. The LIVE deployment is superseded when the next deployment goes
+live. A rollback in the console makes a superseded deployment LIVE again.
 """
 
 import heapq
@@ -79,7 +79,7 @@ class Builds:
         return deployment
 
     def add(self, environment: Environment, script: Script, at: float) -> Deployment:
-        """Add a deployment that is created at ``at``, in the past or the future. It does not wait for other builds."""
+        """Add a deployment that is created at ``at``, in the past or the future, and does not wait for other builds."""
         commit_hash = _newest_commit(environment)
         environment.numbered += 1
         deployment = Deployment(
@@ -247,7 +247,7 @@ class Builds:
         self._offer_rollbacks(deployment.environment)
 
     def _offer_rollbacks(self, environment: Environment) -> None:
-        """Make the newest superseded deployments eligible for a rollback, as many as the plan keeps."""
+        """Make the newest superseded deployments eligible for a rollback. The plan determines their number."""
         superseded = (one for one in reversed(environment.deployments.values()) if one.status in SUPERSEDED)
         for place, deployment in enumerate(superseded):
             is_retained = place < self._options.rollback_retention

@@ -1,7 +1,7 @@
 """Real builds: run the build command of an environment in a copy of the unpacked archive.
 
-The option ``build`` turns them on. The command gets the environment's variables, and from this process only the
-variables that a shell needs. It runs as the user of the emulator, so deploy only code that you trust.
+The option ``build`` turns them on. The command gets the variables of the environment, and from the emulator's process
+only the variables that a shell needs. It runs as the user of the emulator, so deploy only code that you trust.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ CHUNK_BYTES = 64 * 1024
 CHECK_S = 0.1
 """Seconds between checks whether a command has ended."""
 LAST_OUTPUT_S = 0.5
-"""Seconds for which the output of child processes is read after their command has ended."""
+"""Seconds for which the emulator reads the output of child processes after their command has ended."""
 
 
 class Builder:
@@ -91,7 +91,7 @@ class Builder:
             if process.returncode is None:
                 _kill(process)
                 await process.wait()
-                # asyncio closes the pipe when its end was read, which may be after the end of the process.
+                # asyncio closes the pipe when it has read the pipe's end, which may be after the end of the process.
                 await asyncio.wait({reading}, timeout=LAST_OUTPUT_S)
             reading.cancel()
 

@@ -18,8 +18,8 @@ class LogLine:
         message: Text of the line.
         stage: Stage of the build; any string.
         at: Seconds from the start of the build to the timestamp of the line.
-        late: Seconds after its timestamp from which the line can be read. This may be after the end of the build.
-        timestamp: Timestamp to show instead of the computed one, for example an invalid one.
+        late: Seconds after its timestamp until the line can be read. This may be after the end of the build.
+        timestamp: Timestamp to show instead of the computed timestamp. It may be invalid.
     """
 
     message: str
@@ -34,7 +34,7 @@ class Script:
     """The length, the outcome and the log of one build.
 
     Attributes:
-        outcome: Last status: LIVE, FAILED, CANCELLED, or any other text, such as a status of a future service.
+        outcome: Last status: LIVE, FAILED, CANCELLED, or any other text, such as a status that does not exist yet.
         seconds: Seconds from DEPLOYING to the outcome; None for the option ``build_seconds``.
         queue_seconds: Seconds from the creation to DEPLOYING if no other build is running; None for the option
             ``queue_seconds``.
@@ -90,7 +90,7 @@ class Scripts:
 
         Args:
             script: The script.
-            times: Number of deployments that follow the script; None for all deployments from now on.
+            times: Number of deployments that follow the script; None for all further deployments.
             project_uid: Project of these deployments; None for any project.
             environment_uid: Environment of these deployments; None for any environment.
 
@@ -106,7 +106,7 @@ class Scripts:
         self._pending.clear()
 
     def take(self, project_uid: str, environment_uid: str) -> Script:
-        """Return the script for a new deployment; the default script if no other one matches."""
+        """Return the script for a new deployment; the default script if no other script matches."""
         for pending in self._pending:
             if pending.project_uid in (None, project_uid) and pending.environment_uid in (None, environment_uid):
                 if pending.times is not None:

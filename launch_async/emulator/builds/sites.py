@@ -1,6 +1,6 @@
 """The deployed sites: each environment has a separate loopback port with the files of its LIVE deployment.
 
-With a separate port, root-relative links work. After ``site_listeners`` sites, a new site is a path on the main port.
+With a separate port, root-relative links work. Sites beyond ``site_listeners`` are paths on the main port.
 """
 
 import base64
@@ -24,7 +24,7 @@ PLACEHOLDER = (
 
 
 class Sites:
-    """Opens listeners for environments, and answers with the files of their LIVE deployments."""
+    """Opens listeners for environments, and returns the files of their LIVE deployments."""
 
     def __init__(self, options: EmulatorOptions, state: State, clock: Clock) -> None:
         self.main_address = IN_MEMORY if options.port is None else ""
@@ -36,7 +36,7 @@ class Sites:
         self._by_port: dict[int, Environment] = {}
 
     async def start(self, server: web.Server) -> None:
-        """Prepare to open listeners, whose requests ``server`` answers."""
+        """Prepare to open listeners. ``server`` handles their requests."""
         self._runner = web.ServerRunner(server)
         await self._runner.setup()
 
@@ -78,7 +78,7 @@ class Sites:
         return self._by_port.get(port)
 
     def answer(self, request: web.BaseRequest, environment: Environment | None, prefix: str = "") -> web.StreamResponse:
-        """Answer a request for a page of a site. ``prefix`` is the part of the path before the site's own path."""
+        """Return a page of a site. ``prefix`` is the part of the path before the site's own path."""
         live = None if environment is None or environment.deleted else self._shown(environment)
         if live is None:
             return _page(404, "<!doctype html><title>Not found</title><h1>This site does not exist yet</h1>\n")
@@ -97,7 +97,7 @@ class Sites:
         return response
 
     def _shown(self, environment: Environment) -> Deployment | None:
-        """Return the deployment that visitors get: the LIVE one, or the previous one while caches still have it."""
+        """Return the deployment that visitors see: the LIVE one, or the previous one while caches still contain it."""
         live = environment.live
         if live is None or self._clock.now() >= live.updated_at + self._options.site_stale_seconds:
             return live
@@ -126,7 +126,7 @@ class Sites:
 
 
 def netloc(host: str, port: int) -> str:
-    """Return host and port for a URL: IPv6 addresses in brackets, and loopback for an address of all interfaces."""
+    """Return host and port for a URL, with IPv6 in brackets, and loopback instead of an address of all interfaces."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound here
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -140,7 +140,7 @@ def output_folder(folder: Path, directory: str) -> Path | None:
 
 
 def find(root: Path, raw_path: str) -> Path | None:
-    """Return the file for a path, a folder if only the slash at the end is missing, or None.
+    """Return the file for a path; the folder if the path lacks only the slash at its end; otherwise None.
 
     ``/about/`` is ``about/index.html``. ``/about`` is the file ``about``, or ``about.html`` if there is no such file.
     """

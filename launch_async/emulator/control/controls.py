@@ -1,4 +1,4 @@
-"""The controls of an emulator: tokens, scripts, faults, time, and projects or deployments without a request."""
+"""The controls of an emulator: tokens, scripts, faults, time, and projects or deployments that need no request."""
 
 from collections.abc import Iterable
 from typing import Final, Literal, Unpack
@@ -46,7 +46,7 @@ class OrganizationCredentials:
 
 
 class EmulatorControls:
-    """Base of `LaunchEmulator`: the methods that need no socket."""
+    """Base class of `LaunchEmulator`, with the methods that need no socket."""
 
     def __init__(self, service: Service, first: OrganizationCredentials | None) -> None:
         self.url = ""
@@ -91,7 +91,7 @@ class EmulatorControls:
 
     @property
     def control_secret(self) -> str:
-        """Secret that each order under ``/__emulator__/`` must have in its header ``Emulator-Secret``."""
+        """Secret that each order under ``/__emulator__/`` must contain in the header ``Emulator-Secret``."""
         return self._control_secret
 
     @property
@@ -115,13 +115,15 @@ class EmulatorControls:
         return self._service.builds.scripts
 
     def change(self, **changes: Unpack[EmulatorKeywords]) -> None:
-        """Change options while the emulator runs. If an option of the rate limit changes, counting starts from zero.
+        """Change options while the emulator runs.
+
+        If an option of the rate limit changes, the emulator starts to count requests from zero.
 
         Args:
             changes: The options; `EmulatorOptions` describes them.
 
         Raises:
-            TypeError: There is no such option.
+            TypeError: An option does not exist.
             ValueError: An option is out of its range, or cannot be changed after the start.
         """
         options = self._service.options
@@ -197,8 +199,8 @@ class EmulatorControls:
             organization_uid: Organization of the token. The default is the first organization.
 
         Raises:
-            ValueError: Launch does not have such a scope.
-            KeyError: There is no such organization.
+            ValueError: Launch does not have one of the scopes.
+            KeyError: The organization does not exist.
         """
         life = self._service.options.token_seconds if seconds is None else seconds
         return self._service.credentials.issue_access(self._organization(organization_uid), kind, scopes, life)
@@ -225,7 +227,10 @@ class EmulatorControls:
         project_uid: str | None = None,
         environment_uid: str | None = None,
     ) -> None:
-        """Set the script of the next ``times`` matching deployments; see `Script` and `Scripts.add`."""
+        """Set the script of the next ``times`` matching deployments.
+
+        `Script` and `Scripts.add` describe the arguments.
+        """
         build_script = script_of(
             outcome, seconds=seconds, queue_seconds=queue_seconds, lines=lines, running_status=running_status
         )
@@ -242,23 +247,23 @@ class EmulatorControls:
         running_status: str = "DEPLOYING",
         at: float | None = None,
     ) -> str:
-        """Add a deployment to an environment without a request. It does not wait for other builds.
+        """Add a deployment to an environment without a request. The deployment does not wait for other builds.
 
         Args:
             environment_uid: UID of the environment.
-            outcome: Last status of the deployment. This and the next four arguments are those of `Script`.
+            outcome: Last status of the deployment. `Script` describes this argument and the next four arguments.
             seconds: See `Script`.
             queue_seconds: See `Script`.
             lines: See `Script`.
             running_status: See `Script`.
-            at: Time of its creation in epoch seconds; by default now. A deployment with a later time is shown from then
-                on.
+            at: Time of the creation in epoch seconds; by default the current time. If the time is in the future, the
+                deployment appears at that time.
 
         Returns:
             UID of the deployment.
 
         Raises:
-            KeyError: There is no such environment.
+            KeyError: The environment does not exist.
         """
         build_script = script_of(
             outcome, seconds=seconds, queue_seconds=queue_seconds, lines=lines, running_status=running_status
@@ -272,13 +277,14 @@ class EmulatorControls:
     def roll_back(self, deployment_uid: str) -> None:
         """Roll back as the console does: make a superseded deployment LIVE again, without a build.
 
-        The deployment that was LIVE is superseded. The site gets the files and the settings of the restored deployment.
+        The rollback supersedes the deployment that was LIVE. The site then has the files and the settings of the
+        restored deployment.
 
         Args:
             deployment_uid: UID of a deployment with `isRollbackEligible`.
 
         Raises:
-            KeyError: There is no such deployment.
+            KeyError: The deployment does not exist.
             ValueError: The deployment is not eligible for a rollback.
         """
         now = self.clock.now()
@@ -289,11 +295,11 @@ class EmulatorControls:
         """Register an OAuth app, and return its client id and client secret.
 
         Args:
-            machine_to_machine: Register an M2M app instead of a standard app, which `authorize` needs.
+            machine_to_machine: Register an M2M app instead of a standard app. `authorize` needs a standard app.
             organization_uid: Organization of the app. The default is the first organization.
 
         Raises:
-            KeyError: There is no such organization.
+            KeyError: The organization does not exist.
         """
         organization = self._organization(organization_uid)
         app = self._service.credentials.add_app(organization, machine_to_machine=machine_to_machine)
@@ -312,16 +318,16 @@ class EmulatorControls:
 
         Args:
             client_id: Client id of the app.
-            redirect_uri: Redirect URI. The exchange of the code must name the same URI.
+            redirect_uri: Redirect URI. The exchange of the code must contain the same URI.
             scopes: Scopes that the user allows. The default, ``launch:manage``, allows everything.
-            code_challenge: Challenge for PKCE. Without one, the app needs its secret.
-            code_challenge_method: Method by which the challenge was made from the verifier.
+            code_challenge: Challenge for PKCE. Without a challenge, the app needs its secret.
+            code_challenge_method: Method that computed the challenge from the verifier.
 
         Returns:
             A code that can be exchanged once, within 60 s.
 
         Raises:
-            KeyError: There is no such app.
+            KeyError: The app does not exist.
         """
         return self._service.credentials.issue_code(
             Grant(
@@ -350,16 +356,16 @@ class EmulatorControls:
         Args:
             name: Name of the project.
             environments: Names of its environments.
-            git: Make a GITPROVIDER project instead of a FILEUPLOAD project.
+            git: Add a GITPROVIDER project instead of a FILEUPLOAD project.
             framework_preset: Framework preset of all its environments.
-            variables: Variables of all its environments, as (key, value).
-            deployments: Number of finished deployments of each environment; the last one is LIVE.
+            variables: Variables of all its environments, as pairs of key and value.
+            deployments: Number of finished deployments of each environment; the last deployment is LIVE.
             organization_uid: Organization of the project. The default is the first organization.
 
         Raises:
-            ValueError: The organization has a project with this name, two environments have the same name, or
+            ValueError: The organization already has a project with this name, two environments have the same name, or
                 ``environments`` is a string.
-            KeyError: There is no such organization.
+            KeyError: The organization does not exist.
         """
         if isinstance(environments, str):
             raise ValueError(f"environments is a string: pass a list of names, such as [{environments!r}]")
@@ -378,23 +384,23 @@ class EmulatorControls:
         )
 
     def deploy_hook_url(self, environment_uid: str) -> str:
-        """Return the deploy hook of an environment: a secret URL that deploys it.
+        """Return the deploy hook of an environment: a secret URL that deploys the environment.
 
         Raises:
-            KeyError: There is no such environment.
+            KeyError: The environment does not exist.
         """
         return f"{self.url}/manage/deploy/{self._service.state.environments[environment_uid].hook_uid}"
 
     def push(self, environment_uid: str, commit_hash: str) -> str | None:
-        """Announce a new commit as the Git host does, which deploys an environment with ``autoDeployOnPush``.
+        """Report a new commit, as the Git host does. An environment with ``autoDeployOnPush`` then deploys the commit.
 
-        Without a usable Git connection, the push deploys nothing. The real service has had such outages.
+        Without a usable Git connection, the push deploys nothing. The real service has had outages of this kind.
 
         Returns:
             UID of the deployment; None if the push deploys nothing.
 
         Raises:
-            KeyError: There is no such environment.
+            KeyError: The environment does not exist.
         """
         service = self._service
         environment = service.state.environments[environment_uid]
@@ -410,7 +416,7 @@ class EmulatorControls:
         """Add a custom domain to an environment, and return the UID of the domain.
 
         Raises:
-            KeyError: There is no such environment.
+            KeyError: The environment does not exist.
         """
         environment = self._service.state.environments[environment_uid]
         domain = Domain(uid=self._service.uids.launch(), environment=environment, url=url)
@@ -426,11 +432,11 @@ class EmulatorControls:
             deployment_uid: UID of the deployment.
             message: Text of the line.
             source: Part of the site that wrote the line.
-            at: Time of the line in epoch seconds; by default now.
-            late: Seconds after ``at`` from which requests return the line. The live log sends it immediately.
+            at: Time of the line in epoch seconds; by default the current time.
+            late: Seconds after ``at`` until the stored log contains the line. The live log sends the line immediately.
 
         Raises:
-            KeyError: There is no such deployment.
+            KeyError: The deployment does not exist.
         """
         written = self.clock.now() if at is None else at
         deployment = self._service.state.deployments[deployment_uid]
@@ -452,7 +458,7 @@ class EmulatorControls:
         return len(self._service.live_logs.sessions)
 
     def revoke_token(self, token: str) -> bool:
-        """Revoke a bearer or refresh token. Return False if there is no such token."""
+        """Revoke a bearer or refresh token. Return False if the token does not exist."""
         return self._service.credentials.revoke(token)
 
     def _organization(self, uid: str | None) -> Organization:

@@ -1,4 +1,4 @@
-"""Faults: requests fail before the server acts, after the server has acted, or in the middle of an answer."""
+"""Faults: requests fail before the server acts, after the server has acted, or in the middle of a response."""
 
 import random
 from collections.abc import Iterable, Mapping
@@ -30,7 +30,12 @@ KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
 @define(eq=False, kw_only=True)
 class Fault:
-    """One rule: which requests fail, and how; `Faults.add` describes the fields."""
+    """One rule: which requests fail, and how. `Faults.add` describes the other attributes.
+
+    Attributes:
+        matched: Number of requests so far with the operation and the method of the rule.
+        applied: Number of requests so far that failed because of the rule.
+    """
 
     kind: FaultKind = field(validator=one_of(KINDS))
     operation: str | None = None
@@ -44,10 +49,10 @@ class Fault:
     headers: Mapping[str, str] = field(factory=dict[str, str])
     matched: int = 0
     applied: int = 0
-    rng: random.Random = field(factory=random.Random, repr=False)
+    _rng: random.Random = field(factory=random.Random, repr=False)
 
     def applies_to(self, operation: str, method: str) -> bool:
-        """Return whether a request fails, and count the request if it matches."""
+        """Return whether the rule makes a request fail, and count the request."""
         if self.operation not in (None, operation) or self.method not in (None, method):
             return False
         if self.times is not None and self.applied >= self.times:
@@ -55,7 +60,7 @@ class Fault:
         self.matched += 1
         if self.nth is not None and self.matched != self.nth:
             return False
-        if self.probability < 1.0 and self.rng.random() >= self.probability:
+        if self.probability < 1.0 and self._rng.random() >= self.probability:
             return False
         self.applied += 1
         return True
@@ -92,30 +97,31 @@ class Faults:
         Args:
             kind: How the request fails.
 
-                - ``status_before`` answers with a status and does not act.
-                - ``status_after`` acts, and then answers with a status.
-                - ``status`` answers with a status. The option ``failures_act`` decides whether it acts.
-                - ``late`` answers immediately, and acts ``delay`` seconds later.
+                - ``status_before`` returns a status and does not act.
+                - ``status_after`` acts, and then returns a status.
+                - ``status`` returns a status. The option ``failures_act`` decides whether the server acts.
+                - ``late`` responds immediately, and acts ``delay`` seconds later.
                 - ``reset_before`` drops the connection and does not act.
                 - ``reset_after`` acts, and then drops the connection.
                 - ``truncate`` acts, and sends half of the body.
-                - ``empty`` acts, and answers 200 with an empty body.
-                - ``html`` answers with the 502 page of a gateway and does not act.
-                - ``delay`` waits ``delay`` seconds, and then acts and answers.
-                - ``retry_after`` answers 429 with ``Retry-After`` and does not act.
-            operation: Only requests of this operationId. Storage has ``uploadArchive`` and ``downloadArchive``.
-            method: Only requests of this HTTP method.
-            nth: Only the n-th matching request, counted from 1.
+                - ``empty`` acts, and returns 200 with an empty body.
+                - ``html`` returns the 502 page of a gateway and does not act.
+                - ``delay`` waits ``delay`` seconds, and then acts and responds.
+                - ``retry_after`` returns 429 with ``Retry-After`` and does not act.
+            operation: Fail only requests with this operationId. The operations of storage are ``uploadArchive`` and
+                ``downloadArchive``.
+            method: Fail only requests with this HTTP method.
+            nth: Fail only the n-th matching request, counted from 1.
             times: Maximum number of requests that fail.
-            probability: Probability with which a matching request fails.
+            probability: Probability with which a matching request fails, from 0 to 1.
             seed: Seed of the random numbers for ``probability``.
-            status: Status of the answer; by default 503, or 504 for ``late``.
-            delay: Seconds for ``delay`` and ``late``, and in the header of ``retry_after``; by default 1.
-            body: Body of the answer, instead of a default body.
-            headers: Further headers of the answer.
+            status: Status of the response; by default 503, or 504 for ``late``.
+            delay: Seconds for ``delay`` and ``late``, and for the header of ``retry_after``; by default 1.
+            body: Body of the response, instead of a default body.
+            headers: Further headers of the response.
 
         Raises:
-            ValueError: A value is out of its range, there is no such operation, or a header cannot be sent.
+            ValueError: A value is out of its range, the operation does not exist, or a header cannot be sent.
         """
         if operation is not None and operation not in self._operations:
             raise ValueError(f"There is no operation {operation!r}. {_suggestion(operation, self._operations)}")

@@ -1,6 +1,7 @@
 """The control endpoint ``/__emulator__/...``: the methods of `LaunchEmulator` for tests in other languages.
 
-The option ``control`` turns it on. The body of an order is an object with the parameters of the Python method.
+The option ``control`` turns the endpoint on. A request to it is called an order. The body of an order is an object with
+the parameters of the Python method.
 """
 
 import hmac
@@ -31,7 +32,7 @@ EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - nothing is bound here
 
 
 class Control:
-    """Answers ``/__emulator__/...``."""
+    """Handles the orders: the requests to ``/__emulator__/...``."""
 
     def __init__(self, controls: EmulatorControls, service: Service) -> None:
         self._controls = controls
@@ -47,7 +48,7 @@ class Control:
             "faults": controls.faults.clear,
             "scripts": controls.scripts.clear,
         }
-        # For each order: the method, the status of the answer, and a function that converts the result.
+        # For each order: the method, the status of the response, and a function that converts the result.
         self._ordered: dict[str, tuple[Callable[..., Any], int, Callable[[Any], Record]]] = {
             "options": (controls.change, 200, lambda _: self._options()),
             "faults": (controls.faults.add, 201, lambda _: {"faults": len(controls.faults.active)}),
@@ -111,13 +112,13 @@ class Control:
         return {name: self._read(value, types[name]) for name, value in body.items()}
 
     def _read(self, value: object, kind: object) -> object:
-        """Return a value as the type that a method needs. In JSON, pairs are an object."""
+        """Convert a JSON value to the type that a method expects. In JSON, a list of pairs is written as an object."""
         if get_origin(kind) is abc.Iterable and get_origin(get_args(kind)[0]) is tuple:
             return self._converter.structure(value, dict[str, str]).items()
         return self._converter.structure(value, cast("type[object]", _json_type(kind)))
 
     def _check_access(self, request: web.BaseRequest) -> None:
-        """Check the secret, and refuse web pages, because with real builds orders run commands.
+        """Check the secret, and refuse web pages, because an order for a real build runs commands.
 
         Raises:
             Refusal: 403.
@@ -127,10 +128,12 @@ class Control:
         if origin not in (None, f"{own.scheme}://{own.netloc}"):
             raise _forbidden(f"The emulator refuses orders from web pages. This order comes from {origin}.")
         if self._service.options.host not in EVERYWHERE and _host(request) not in {*LOOPBACK, own.hostname}:
-            raise _forbidden("The Host header names another host. Send orders to the emulator's own address.")
+            raise _forbidden("The Host header names another host. Send the order to the emulator's own address.")
         given = request.headers.get(HEADER, "")
         if not hmac.compare_digest(given.encode("utf-8", "replace"), self._controls.control_secret.encode()):
-            raise _forbidden(f"Send the header {HEADER} with the control_secret of the emulator's first line.")
+            raise _forbidden(
+                f"The header {HEADER} is missing or wrong. Send the control_secret that the emulator printed."
+            )
 
     def _ledger(self) -> Record:
         ledger = self._controls.ledger

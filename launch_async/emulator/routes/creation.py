@@ -1,4 +1,4 @@
-"""The common steps of creating a project, an environment and a deployment."""
+"""The common steps to create a project, an environment and a deployment."""
 
 from collections.abc import Mapping
 
@@ -16,8 +16,8 @@ def check_git_allowed(call: Call) -> None:
     """Check that a caller may use Git: a user with a connected Git account.
 
     Raises:
-        Refusal: 403 or 401 for an app token, as an option chooses; 401 ``launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS``
-            without an account.
+        Refusal: For an app token, 403 or 401, which an option chooses. Without an account, 401
+            ``launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS``.
     """
     if call.caller.kind == "app":
         raise errors.no_git_for_apps(call.service.options.app_token_git_status)
@@ -43,7 +43,7 @@ def received_upload(call: Call, uid: object, noun: str) -> Upload:
 
 
 def new_environment(call: Call, project: Project, body: Mapping[str, object], delay: float = 0.0) -> Environment:
-    """Create an environment from a checked body. It is shown ``delay`` seconds from now."""
+    """Create an environment from a checked body. Lists show it ``delay`` seconds from now."""
     service = call.service
     settings = {name: body[name] for name in _SETTINGS if name in body}
     settings.setdefault("environmentVariables", [])
@@ -69,10 +69,10 @@ async def deploy(
     commit_hash: str | None = None,
     delay: float = 0.0,
 ) -> Deployment:
-    """Queue a deployment of an archive or a commit. It is shown ``delay`` seconds from now.
+    """Queue a deployment of an archive or a commit. Lists show it ``delay`` seconds from now.
 
     Raises:
-        Refusal: 400, if another deployment is building and the options allow no queue.
+        Refusal: 400, if another deployment is building and the options do not allow a queue.
     """
     service = call.service
     if service.options.while_building == "refuse" and environment.building is not None:

@@ -102,7 +102,7 @@ async def get_upload_url(call: Call) -> Answer:
 async def get_download_url(call: Call) -> Answer:
     """Return a signed URL of the archive that a file-upload deployment was built from.
 
-    A deployment that a test has added without a request gets a sample.
+    For a deployment that a test has added without a request, the URL leads to a sample archive.
     """
     deployment = call.deployment()
     if deployment.environment.project.kind == GIT:

@@ -1,4 +1,4 @@
-"""Domains: list, update with or without a certificate, and check again, which is not public."""
+"""Domains: list, update with or without a certificate, and recheck. The recheck is not a public operation."""
 
 import re
 import ssl
@@ -13,7 +13,7 @@ from launch_async.emulator.state import Domain, Record
 
 MAX_LIMIT = 100
 CERTIFICATE_SECONDS = 90 * 86_400.0
-# The two times of a certificate's validity in DER, with two or four digits for the year.
+# The start and the end of a certificate's validity in DER, with two or four digits for the year.
 VALIDITY = re.compile(rb"0[\x1e\x20\x22](?:\x17\x0d\d{12}Z|\x18\x0f\d{14}Z)(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)")
 
 

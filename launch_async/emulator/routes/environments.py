@@ -62,7 +62,7 @@ async def create_environment(call: Call) -> Answer:
 async def update_environment(call: Call) -> Answer:
     """Change some fields of an environment.
 
-    Variables are replaced as a whole, or merged, as an option chooses.
+    An option chooses whether new variables replace the old variables or are merged with them.
     """
     call.environment()
     body = await call.json()
@@ -93,7 +93,7 @@ async def delete_environment(call: Call) -> Answer:
 async def revalidate_cdn_cache(call: Call) -> Answer:
     """Purge a path, tags or host names from the CDN, which counts against the daily quota of the organization.
 
-    A body with hostnames and cachePath is accepted, and purges everything of the host names, as the service does.
+    As in the service, a body with both hostnames and cachePath purges everything of the host names.
     """
     environment = call.environment()
     body = await call.json()

@@ -112,7 +112,7 @@ def _variants(operation: Operation, options: EmulatorOptions) -> list[Operation]
 
 @frozen
 class Match:
-    """The operation of a request, with its path parameters. If there is none, the methods that the path allows."""
+    """The operation of a request, with its path parameters. Without an operation, the methods that the path allows."""
 
     operation: Operation | None
     parameters: Mapping[str, str]

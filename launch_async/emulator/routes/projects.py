@@ -93,10 +93,7 @@ async def delete_project(call: Call) -> Answer:
 
 
 async def update_git_repository(call: Call) -> Answer:
-    """Return the body unchanged, or 501.
-
-    The behaviour of the service is not known, so an option chooses it.
-    """
+    """Return the body unchanged, or 501. An option chooses, because the behaviour of the service is not known."""
     call.project()
     if call.service.options.git_repository_status == 501:
         raise errors.coded(501, "launch.NOT_IMPLEMENTED", "Not implemented.")

@@ -1,1 +1,1 @@
-"""Tapes: record the exchanges of a client, masked, and answer requests from a recording."""
+"""Tapes: record the exchanges of a client, masked, and replay a recording."""

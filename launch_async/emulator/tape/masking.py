@@ -1,6 +1,6 @@
 """Mask an exchange: replace private data with stand-ins.
 
-The rules list the data that a tape keeps. Every other name, value, header and number is masked.
+The rules list the data that a tape keeps. The functions mask every other name, value, header and number.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def method(name: str) -> str:
 
 
 def target(url: str) -> tuple[str, str, list[list[str]]]:
-    """Return the host, the path and the query of a request, masked. The path has no prefix of the base URL."""
+    """Return the host, the path and the query of a request, masked. The path does not contain the base URL's path."""
     parts = urlsplit(url)
     segments = parts.path.split("/")
     root = next((position for position, segment in enumerate(segments) if segment in _ROOTS), 1)
@@ -100,7 +100,7 @@ def body(content: bytes, *, description: bool = False) -> dict[str, object]:
 
     Args:
         content: The body.
-        description: Whether it describes the API, as the answer of ``GET /openapi`` does.
+        description: Whether the body describes the API, as the response to ``GET /openapi`` does.
     """
     if not content:
         return {}
@@ -111,7 +111,7 @@ def body(content: bytes, *, description: bool = False) -> dict[str, object]:
 
 
 def _markup(content: str) -> str:
-    """Return a document without its content. The code of an ``<Error>``, which storage and gateways send, is kept."""
+    """Return an XML or HTML document without its content. Keep the code of an ``<Error>`` from storage or a gateway."""
     if re.search(r"<Error\b", content):
         code = re.search(r"<Code>([^<>]*)</Code>", content)
         shown = code[1] if code and is_known(code[1]) else "masked"

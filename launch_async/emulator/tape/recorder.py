@@ -40,7 +40,7 @@ class SizedFile(Protocol):
 
 
 class ReceivedAnswer(Protocol):
-    """An answer as a client gets it."""
+    """A response as a client receives it."""
 
     @property
     def status(self) -> int:
@@ -68,13 +68,13 @@ class Recorder:
     """A middleware that records what a client sends and receives. It masks private data, so that tapes can be shared.
 
     Pass it to a client of `launch_async` or `launch_sync`: ``LaunchClient(middleware=[Recorder("tape.jsonl")])``.
-    Each exchange is one line of JSON, which the recorder appends after the answer. Several clients, threads and
-    processes may record to the same tape at the same time. The file has mode 0600.
+    Each exchange is one line of JSON, which the recorder appends after the response. Several clients, threads and
+    processes can record to the same tape at the same time. The file has mode 0600.
 
     A recorder keeps only the data that its rules list: statuses, counts, fixed choices, times, and common words of
     messages. It masks everything else: credentials, names, e-mail addresses, UIDs, hosts, URLs, values of variables,
     log texts, and unknown fields. Within one process, the same value always has the same stand-in. Uploads, downloads
-    and logins do not pass a middleware, so a tape never contains them.
+    and logins do not pass through the middleware, so a tape never contains them.
 
     A recorder does not change an exchange, and never makes a call fail. If it cannot write the tape, it logs one
     warning, sets `failed` and stops recording.
@@ -106,7 +106,7 @@ class Recorder:
         return self._failed
 
     async def __call__(self, request: RequestT, send: Callable[[RequestT], Awaitable[AnswerT]]) -> AnswerT:
-        """Send a request, record the exchange and return the answer."""
+        """Send a request, record the exchange and return the response."""
         if self._failed:
             return await send(request)
         exchange = _Exchange(request)
@@ -122,7 +122,7 @@ class Recorder:
         return answer
 
     def _recorded(self, exchange: _Exchange, answer: AnswerT) -> AnswerT:
-        """Return an answer whose stream is recorded while the client reads it."""
+        """Return a response whose stream is recorded while the client reads it."""
         streamed = cast("Any", answer)
 
         def write(events: _Events, failure: Exception | None) -> None:
@@ -160,17 +160,17 @@ class _Exchange:
         self._ticks = time.perf_counter()
 
     def answered(self, answer: ReceivedAnswer) -> Mapping[str, object]:
-        """Return the line of an answer."""
+        """Return the line for a response."""
         description = masking.target(self._request.url)[1] == "/openapi"
         return self._line({"answer": {**_head(answer), **masking.body(answer.body, description=description)}})
 
     def streamed(self, answer: ReceivedAnswer, events: list[str], failure: Exception | None) -> Mapping[str, object]:
-        """Return the line of an answer that the client has read as a stream."""
+        """Return the line for a response that the client has read as a stream."""
         broken = {} if failure is None else {"failure": _failure(failure)}
         return self._line({"answer": {**_head(answer), "events": events}, **broken})
 
     def failed(self, error: Exception) -> Mapping[str, object]:
-        """Return the line of an exchange without an answer."""
+        """Return the line for an exchange without a response."""
         return self._line({"failure": _failure(error)})
 
     def _line(self, outcome: Mapping[str, object]) -> Mapping[str, object]:

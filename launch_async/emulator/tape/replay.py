@@ -1,4 +1,4 @@
-"""Answer requests only from a tape."""
+"""Replay a tape: respond to requests with its recorded responses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from launch_async.emulator.shapes import as_list
 from launch_async.emulator.tape.tape import Body, Tape, TapedExchange
 
 NOT_ON_TAPE: Final = 421
-"""A status that Launch does not use. No client retries it or takes it for a missing resource."""
+"""A status that Launch does not use. No client retries it or treats it as a missing resource."""
 _NEAREST: Final = 3
 _BODY_HEADERS: Final = frozenset(
     {"content-length", "content-encoding", "transfer-encoding", "connection", "keep-alive"}
@@ -28,7 +28,7 @@ _Key: TypeAlias = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 class ReplayedAnswer(web.Response):
-    """The recorded answer of an exchange, without the headers that aiohttp would add."""
+    """The recorded response of an exchange, without the headers that aiohttp would add."""
 
     def __init__(self, exchange: TapedExchange) -> None:
         kept = {name: value for name, value in exchange.headers.items() if name not in _BODY_HEADERS}
@@ -42,10 +42,10 @@ class ReplayedAnswer(web.Response):
 
 
 class Replay:
-    """The answers of a tape.
+    """The responses of a tape.
 
-    Requests are the same if method, path and query are the same. The order of the query does not matter. The k-th such
-    request gets the k-th recorded answer. The last answer is repeated.
+    Requests are equal if their methods, paths and queries are equal, regardless of the order of the query. The k-th of
+    several equal requests gets the k-th recorded response. After the last response, this response is repeated.
     """
 
     def __init__(self, tape: Tape) -> None:
@@ -56,10 +56,10 @@ class Replay:
             self._recorded.setdefault(_key(exchange.method, exchange.path, exchange.query), []).append(exchange)
 
     def next(self, method: str, path: str, query: Iterable[tuple[str, str]]) -> TapedExchange:
-        """Return the exchange that answers a request.
+        """Return the exchange with the response to a request.
 
         Raises:
-            Refusal: 421, if the tape has no answer for it.
+            Refusal: 421, if the tape has no response to the request.
         """
         key = _key(method, path, query)
         recorded = self._recorded.get(key)
@@ -75,7 +75,7 @@ class Replay:
         nearest = get_close_matches(wanted, [text for text, one in shown.items() if one[0] == key[0]], _NEAREST, 0.0)
         hint = f"The nearest recorded requests are {'; '.join(nearest)}." if nearest else f"The tape has no {key[0]}."
         message = (
-            f"The tape {self.tape.path.name} has no answer for {wanted}. {hint} Send a recorded request, with the UIDs "
+            f"The tape {self.tape.path.name} has no response for {wanted}. {hint} Send a recorded request, with UIDs "
             "from the tape's listings, or record a new tape."
         )
         body = {

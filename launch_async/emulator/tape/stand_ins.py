@@ -1,7 +1,7 @@
 """Stand-ins for texts: the same text gets the same stand-in everywhere, within one process.
 
-So a UID is still the same in a listing, in a path and inside a log message. A stand-in is a keyed hash. The key is only
-in memory, so a reader of a tape cannot check a guess.
+A UID in a listing, in a path and in a log message therefore has one stand-in. A stand-in is a keyed hash. The key is
+only in memory, so a reader of a tape cannot verify a guess.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from launch_async.emulator.tape.vocabulary import is_known
 _KEY: Final = os.urandom(32)
 _UID: Final = r"blt[0-9a-f]{16}|[0-9a-f]{24}"
 _IS_UID: Final = re.compile(_UID)
-# Each pattern can only begin at the start of a token, so that the search takes linear time.
+# Each pattern can match only at the start of a token, so that the search takes linear time.
 _FINDS: Final = re.compile(
     r"((?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://\S+"
     r"|(?<!\S)[^\s@]+@[^\s@]+"
@@ -129,7 +129,7 @@ def _words(part: str) -> str:
 
 
 def _is_plain(core: str) -> bool:
-    """Return whether a word of a message is known. A word with a full stop inside may be a host, so it is not."""
+    """Return whether a word of a message is known. A word that contains a full stop is unknown: it may be a host."""
     return is_known(core) and (core.startswith("launch.") or "." not in core)
 
 

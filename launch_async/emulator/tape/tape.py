@@ -21,11 +21,11 @@ _ORGANIZATION_HEADERS: Final = ("organization_uid", "x-organization-uid")
 
 @frozen
 class TapedExchange:
-    """One exchange on a tape. Everything in it is masked.
+    """One exchange on a tape. All private data in it is masked.
 
     Attributes:
         line: Number of its line on the tape, from 1.
-        at: When the request was sent, ISO 8601, by the clock of the machine that recorded it.
+        at: Time at which the request was sent, in ISO 8601, by the clock of the machine that recorded it.
         seconds: Duration of the exchange in seconds.
         operation: Name of the operation; empty if the recorder did not know it.
         method: HTTP method.
@@ -34,9 +34,9 @@ class TapedExchange:
         request_headers: Headers of the request by their names in lower case.
         request_body: Body of the request: ``{"json": document}``, ``{"text": text}``, ``{"file": bytes}`` with the size
             of an uploaded file, or ``{}``.
-        status: HTTP status; None if there was no answer.
-        headers: Headers of the answer by their names in lower case.
-        body: Body of the answer: ``{"json": document}``, ``{"text": text}``, ``{"events": [text, ...]}``, or ``{}``.
+        status: HTTP status; None if there was no response.
+        headers: Headers of the response by their names in lower case.
+        body: Body of the response: ``{"json": document}``, ``{"text": text}``, ``{"events": [text, ...]}``, or ``{}``.
         failure: Name of the error that ended the exchange; None if there was none.
     """
 
@@ -61,7 +61,7 @@ class Tape:
 
     Attributes:
         path: The file.
-        exchanges: The exchanges, in the order of the answers.
+        exchanges: The exchanges, in the order of the responses.
     """
 
     path: Path
@@ -72,7 +72,7 @@ class Tape:
         """Read a tape.
 
         Raises:
-            ValueError: The file is not a tape of this version, or a line is damaged. The text names the line.
+            ValueError: The file is not a tape of this version, or a line is damaged. The message names the line.
             OSError: The file cannot be read.
         """
         file = Path(path)
@@ -83,7 +83,7 @@ class Tape:
 
     @property
     def organization_uid(self) -> str | None:
-        """UID of the first organization that a request or an answer names; None if there is none."""
+        """UID of the first organization that a request or a response names; None if there is none."""
         for exchange in self.exchanges:
             for name in _ORGANIZATION_HEADERS:
                 if named := exchange.request_headers.get(name):
@@ -176,7 +176,7 @@ def _number(document: Mapping[str, object], name: str) -> float:
 def _status(answer: Mapping[str, object]) -> int:
     found = answer.get("status")
     if isinstance(found, bool) or not isinstance(found, int) or not 200 <= found <= 599:
-        raise _Damage(f"is damaged: 'status' is {found!r}, and not a status from 200 to 599.")
+        raise _Damage(f"is damaged: 'status' is {found!r}, but must be a status from 200 to 599.")
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from launch_async._file_lock import NoFileLocks, lock
 
 FORMAT: Final = 1
-"""Version of the format, with which each line begins."""
+"""Version of the format. Each line begins with it."""
 _BEGINNING: Final = b'{"tape":'
 _LOCK_WAIT_S: Final = 2.0
 _LOCK_STEP_S: Final = 0.005
@@ -22,7 +22,7 @@ _CHUNK_BYTES: Final = 64 * 1024
 
 
 class TapeFile:
-    """A tape to append to. The file is opened for each line, so that it can be moved between two lines.
+    """A tape for appending. It opens the file for each line, so you can move the file between two lines.
 
     Args:
         path: The file. It is created with mode 0600.
@@ -45,7 +45,7 @@ class TapeFile:
         """Append a line. After a failure, the file contains no part of the line.
 
         Raises:
-            ValueError: Another program has replaced the tape with another file.
+            ValueError: Another program has replaced the tape with a different file.
             OSError: The line cannot be written.
         """
         with self._opened() as (descriptor, size):
@@ -88,7 +88,7 @@ def _is_locked(descriptor: int) -> bool:
     """Wait for the lock. Return False on a platform without file locks.
 
     Raises:
-        OSError: Another program has kept the lock for too long.
+        OSError: Another program has held the lock for too long.
     """
     ends = time.monotonic() + _LOCK_WAIT_S
     try:

@@ -1,7 +1,7 @@
 """The words that a tape may contain: words of the API, of HTTP, and of common messages.
 
-A name, a code or a word of a message is kept on a tape only if it consists of these words. Add no names of persons or
-places, and no words that people use as names of projects, environments or branches.
+A tape keeps a name, a code or a word of a message only if it consists of these words. Do not add names of persons or
+places, or words that people use as names of projects, environments or branches.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ _NUMBERS: Final = re.compile(r"[0-9]+")
 def is_known(name: str) -> bool:
     """Return whether a name such as ``expiresIn``, ``x-ratelimit-limit`` or ``NOT_FOUND`` consists of known words.
 
-    It may have one small number, as ``environmentVariables.0.value`` has.
+    The name may contain one small number, as in ``environmentVariables.0.value``.
     """
     if not name or len(name) > MAX_LENGTH or not _SHAPE.fullmatch(name):
         return False

@@ -1,6 +1,6 @@
 """The rate limit of an organization: sliding second, clock second or token bucket.
 
-It is not known how the real service counts requests, so an option chooses the way.
+It is not known how the real service counts requests, so an option chooses the method.
 """
 
 import math
@@ -16,7 +16,7 @@ from launch_async.emulator.state import Organization, State
 
 @frozen
 class Verdict:
-    """The decision about one request, and the figures for the headers."""
+    """The decision about one request, and the numbers for the headers."""
 
     granted: bool
     limit: int
@@ -36,10 +36,10 @@ class Verdict:
 
 
 class Counter(Protocol):
-    """One way of counting requests."""
+    """A method of counting requests."""
 
     def arrive(self, now: float) -> Verdict:
-        """Count a request that arrives at ``now`` (monotonic seconds), and decide about it."""
+        """Count a request that arrives at ``now`` (monotonic seconds), and grant or refuse it."""
         ...
 
 
@@ -121,7 +121,7 @@ class Budget:
 
     @property
     def headers(self) -> bool:
-        """Whether answers have headers about the rate limit."""
+        """Whether responses have headers about the rate limit."""
         return self._options.rate_headers
 
     def restart(self) -> None:
@@ -131,7 +131,7 @@ class Budget:
             organization.rate_limit = self._options.rate_limit
 
     def arrive(self, organization: Organization, *, write: bool) -> Verdict | None:
-        """Count a request of ``organization`` that arrives now, and decide about it; None without a limit."""
+        """Count a request of ``organization`` that arrives now, and grant or refuse it; None without a limit."""
         if organization.rate_limit is None:
             return None
         key = (organization.uid, write and self._options.split_rate)

@@ -1,4 +1,4 @@
-"""Latency of requests and answers: none, a constant, or drawn from a distribution."""
+"""Latency of requests and responses: none, a constant, or drawn from a distribution."""
 
 import math
 import random
@@ -7,18 +7,18 @@ from launch_async.emulator.options import EmulatorOptions
 
 
 class LatencyModel:
-    """Draws the one-way delay of a request or an answer from the distribution in the options."""
+    """Draws the one-way delay of a request or a response from the distribution in the options."""
 
     def __init__(self, options: EmulatorOptions) -> None:
         self._options = options
         self.restart()
 
     def restart(self) -> None:
-        """Draw the delays again from the first one, with the current options."""
+        """Restart the sequence of delays, with the current options."""
         self._random = random.Random(self._options.seed)  # noqa: S311
 
     def draw(self) -> float:
-        """Return the seconds for one way."""
+        """Return the next one-way delay in seconds."""
         latency = self._options.latency
         if callable(latency):
             return latency()

@@ -1,7 +1,7 @@
 """Object storage of three clouds. Each signed URL is for one archive. Storage checks its signature and its expiry.
 
 AWS accepts a multipart POST with a policy. Azure and GCP accept a raw PUT. They also store a form, but no deployment
-can use the form. Storage refuses a request with a credential of Contentstack, because storage must never get one.
+can use the form. Storage refuses a request with a credential of Contentstack, because clients must never send it there.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ CHUNK_BYTES = 256 * 1024
 MAX_FIELD_BYTES = 64 * 1024
 BUCKET = "launch-uploads"
 SAMPLE = "sample"
-# In the order of the answer; the last two are the policy and its signature. The fields of GCP are from GCP's own
+# In the order of the response. The last two fields are the policy and its signature. The fields of GCP come from GCP's
 # documentation of signed policy documents. It is not known whether Launch ever sends them.
 POLICY_FIELDS: Mapping[str, tuple[str, ...]] = {
     "aws": (
@@ -70,7 +70,7 @@ REFUSED_HEADERS = (
 
 
 class StoredFile(web.FileResponse):
-    """A file as an answer.
+    """A response with a stored file as its body.
 
     Attributes:
         path: The file.
@@ -135,16 +135,16 @@ class Storage:
         return {"uploadUrl": url, **shared, "method": "PUT", "fields": None, "headers": headers}
 
     def download_target(self, upload: Upload | None) -> Record:
-        """Return the wire form of ``DownloadUrl``. Without an upload, the URL is that of a sample."""
+        """Return the wire form of ``DownloadUrl``. Without an upload, the URL leads to a sample archive."""
         name = SAMPLE if upload is None else upload.uid
         url = self._signed("GET", f"/storage/archive/{name}", self._clock.now() + self._options.upload_seconds)
         return {self._options.download_key: url, "expiresIn": int(self._options.upload_seconds)}
 
     async def answer(self, request: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
-        """Answer a request to storage.
+        """Handle a request to storage.
 
         Raises:
-            Refusal: In XML, as storage answers.
+            Refusal: An error in XML, as real storage returns it.
         """
         for name in REFUSED_HEADERS:
             if name in request.headers:
@@ -174,7 +174,7 @@ class Storage:
                 raise errors.xml(404, "NoSuchBucket", "No such bucket or method.")
 
     async def unpacked(self, upload: Upload) -> None:
-        """Unpack an archive once. Afterwards, the upload has a folder or a problem."""
+        """Unpack an archive once, and set the folder or the problem of the upload."""
         async with self._unpacking.setdefault(upload.uid, asyncio.Lock()):
             if upload.folder is not None or upload.problem is not None:
                 return
@@ -273,7 +273,7 @@ class Storage:
         return web.Response(status=success)
 
     async def _receive(self, upload: Upload, chunks: AsyncIterator[bytes]) -> None:
-        """Write an archive to disk while it arrives. If its size is valid, it replaces an earlier archive."""
+        """Write an archive to disk as it arrives. If its size is valid, it replaces an earlier archive."""
         partial = upload.archive.with_suffix(f".{self._uids.launch()}")
         try:
             with _create(partial) as sink:
@@ -313,7 +313,7 @@ class Storage:
 
 @functools.cache
 def sample_archive() -> bytes:
-    """Return the ZIP of deployments that a test has added without an archive."""
+    """Return the sample ZIP, which is the archive of deployments that a test has added without an archive."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr(zipfile.ZipInfo("index.html"), "<!doctype html><title>A sample</title>\n" + " " * MIN_BYTES)

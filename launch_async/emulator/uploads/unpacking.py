@@ -21,10 +21,10 @@ def unpack(archive: Path, folder: Path, limit: int) -> None:
     Args:
         archive: The uploaded ZIP.
         folder: Folder to create. It is removed after a failure.
-        limit: Bytes that all files together may have.
+        limit: Maximum total size of all files, in bytes.
 
     Raises:
-        BrokenArchive: The archive is not a ZIP, damaged, encrypted, empty or too large, or an entry is a link or leads
+        BrokenArchive: The archive is damaged, encrypted, empty, too large or not a ZIP, or an entry is a link or leads
             out of the folder.
     """
     folder.mkdir(parents=True)
@@ -43,7 +43,7 @@ def safe_name(name: str) -> PurePosixPath:
     """Return the relative path of an entry.
 
     Raises:
-        BrokenArchive: The name is absolute, leads out of the folder, is very deep, or is no valid file name.
+        BrokenArchive: The name is absolute, leads out of the folder, has too many levels, or is not a valid file name.
     """
     path = PurePosixPath(name)
     windows = PureWindowsPath(name)
