@@ -64,7 +64,7 @@ def test_the_table_of_names_shows_both_packages_side_by_side() -> None:
     login = "[`await login(...)`][launch_async.auth.sessions.login] | [`login(...)`][launch_sync.auth.sessions.login]"
     assert f"\n| {login} | Log in with e-mail and password, " in page
     assert "\n| none | [`BridgeThreadError`][launch_sync._bridge.loop.BridgeThreadError] | " in page
-    assert "\n| [`UNSET`][launch_async.UNSET] | the same | An argument that was not given" in page
+    assert "\n| [`UNSET`][launch_async.UNSET] | the same | The value of an argument that the caller" in page
     assert (
         "\n| [`LogLine`][launch_async.emulator.builds.script.LogLine] | the same | One line of a build log. |" in page
     )
