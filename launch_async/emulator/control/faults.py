@@ -49,7 +49,7 @@ class Fault:
     headers: Mapping[str, str] = field(factory=dict[str, str])
     matched: int = 0
     applied: int = 0
-    _rng: random.Random = field(factory=random.Random, repr=False)
+    _rng: random.Random = field(factory=random.Random, alias="rng", repr=False)
 
     def applies_to(self, operation: str, method: str) -> bool:
         """Return whether the rule makes a request fail, and count the request."""
