@@ -285,10 +285,19 @@ class _Call(Generic[T]):
             return
         deadline = time.monotonic() + _CLEAN_UP_SECONDS
         while not self.finished() and (left := deadline - time.monotonic()) > 0:
-            with suppress(Empty):
-                delivery = self._deliveries.get(timeout=min(left, _SLICE_SECONDS))
-                if delivery is not None and delivery.to_the_end:
-                    delivery.run()
+            self._run_to_the_end(timeout=min(left, _SLICE_SECONDS))
+        while self._run_to_the_end(timeout=0.0):
+            pass
+
+    def _run_to_the_end(self, *, timeout: float) -> bool:
+        """Run the next callback if it also runs after an interruption. Return whether there was a callback."""
+        try:
+            delivery = self._deliveries.get(timeout=timeout)
+        except Empty:
+            return False
+        if delivery is not None and delivery.to_the_end:
+            delivery.run()
+        return True
 
     def _cancel(self) -> None:
         if self._task is None:

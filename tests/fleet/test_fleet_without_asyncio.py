@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import pytest
+
 from launch_sync.emulator import LaunchEmulator
+from launch_sync.fleet import FleetEvent, FleetEventKind, OperationState
 from tests.fleet.conftest import QUICK, uids
 from tests.support.clients import plain_client_of
 
@@ -48,3 +53,44 @@ def test_a_second_ctrl_c_gives_up_sent_operations_and_a_resumption_finds_them(tm
         assert report.is_success
         assert uids(plan) == sorted(one.parent for one in emulator.ledger.created)
         assert [one.attempts for one in report.outcomes] == [1, 1, 1]
+
+
+class _Screen:
+    """Interrupts the run at its first deployment, and notes when the run has ended."""
+
+    to_the_end = True
+
+    def __init__(self, seen: list[tuple[str, int]]) -> None:
+        self._seen = seen
+
+    def __call__(self, event: FleetEvent) -> None:
+        if event.kind is FleetEventKind.INTERRUPTED:
+            self._seen.append(("progress", threading.get_ident()))
+        elif event.state is OperationState.SENT:
+            raise KeyboardInterrupt
+
+
+class _Handler(logging.Handler):
+    def __init__(self, seen: list[tuple[str, int]]) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._seen.append((record.getMessage().partition(":")[0], threading.get_ident()))
+
+
+def test_the_log_reports_an_interruption_after_the_progress_output(tmp_path: Path) -> None:
+    seen: list[tuple[str, int]] = []
+    logger, handler = logging.getLogger("launch_async.fleet.run.running"), _Handler(seen)
+    logger.addHandler(handler)
+    try:
+        with LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator, plain_client_of(emulator) as launch:
+            emulator.add_project("shop", environments=["a", "b"], git=True)
+            plan = launch.fleet.plan_redeploy(launch.fleet.select())
+            with pytest.raises(KeyboardInterrupt):
+                launch.fleet.run(plan, journal=tmp_path / "run.journal", on_event=_Screen(seen), concurrency=1)
+    finally:
+        logger.removeHandler(handler)
+
+    here = threading.get_ident()
+    assert seen == [("progress", here), ("The run was interrupted", here)]

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import attrs
 
 from launch_async._text import count_of
+from launch_async._views import AUDIENCE
 from launch_async.deploy.release.check import name_of
 from launch_async.errors import (
     AmbiguousOutcome,
@@ -56,6 +57,15 @@ _TRIES: Final = 4
 """Maximum number of attempts of one operation in a run."""
 _FIRST_PAUSE_S: Final = 1.0
 _MAX_PAUSE_S: Final = 30.0
+
+
+class _InterruptionLog:
+    """Logs an interruption, in the thread in which the observer runs. `launch_sync` also calls it after a Ctrl-C."""
+
+    to_the_end: ClassVar[bool] = True
+
+    def __call__(self, words: str) -> None:
+        _LOG.warning("The run was interrupted: %s", words)
 
 
 class FleetRun:
@@ -137,7 +147,7 @@ class FleetRun:
         # The observer comes first: a live table restores the terminal, and an earlier log line would garble the table.
         self._state.emit_last(FleetEventKind.INTERRUPTED, message=f"interrupted: {words}")
         if not isinstance(error, Exception):
-            _LOG.warning("The run was interrupted: %s", words)
+            AUDIENCE.get().deliver(_InterruptionLog())(words)
 
     def report(self) -> FleetReport:
         """Return the report of the current state."""
