@@ -9,7 +9,7 @@ import click
 
 from launch_async.errors import InvalidArgumentError, LaunchError
 
-__all__ = ["COMMANDS", "CommandError", "for_the_shell"]
+__all__ = ["COMMANDS", "CommandError", "for_the_shell", "with_commands"]
 
 COMMANDS: Final = {
     "deployments.logs": "logs",
@@ -43,7 +43,7 @@ class CommandError(Exception):
 
 def for_the_shell(error: LaunchError, command: click.Command) -> str:
     """Return the text of an error with the options and commands that a user can type."""
-    text = re.sub(r"(\bCall )?\blaunch\.([a-z_.]+)\(([^()]*)\)", _command, str(error))
+    text = with_commands(str(error))
     options = {one.name: one for one in command.params if isinstance(one, click.Option) and one.name}
     if (values := next((one for one in options.values() if "--set" in one.opts), None)) is not None:
         options["variables"] = values
@@ -53,6 +53,11 @@ def for_the_shell(error: LaunchError, command: click.Command) -> str:
     names = "|".join(options)
     pattern = rf"\b({names})=(\S*?)(?=[.,;]*(?:\s|$))"
     return re.sub(pattern, lambda found: _typed(options[found[1]], found[2]), text) if names else text
+
+
+def with_commands(text: str) -> str:
+    """Return a text with commands instead of calls of the client."""
+    return re.sub(r"(\bCall )?\blaunch\.([a-z_.]+)\(([^()]*)\)", _command, text)
 
 
 def _typed(option: click.Option, value: str) -> str:

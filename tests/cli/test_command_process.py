@@ -137,7 +137,33 @@ def test_an_interrupted_fleet_says_how_to_continue(slow: LaunchEmulator, tmp_pat
         code = process.wait()
 
     assert code == 130
+    assert any("interrupted: " in line and "Run contentstack-launch fleet resume" in line for line in lines)
     assert [line for line in lines if line.strip()][-2:] == [
         "Continue with: contentstack-launch fleet resume plan.json.journal\n",
         "Interrupted.\n",
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for other processes")
+def test_an_interrupted_deploy_says_how_to_continue(slow: LaunchEmulator, folder: Path) -> None:
+    settings = {
+        "CONTENTSTACK_LAUNCH_URL": slow.url,
+        "CONTENTSTACK_AUTHTOKEN": slow.authtoken,
+        "CONTENTSTACK_ORGANIZATION_UID": slow.organization_uid,
+    }
+    typed = [*TYPED, "deploy", "shop", "preview", folder]
+    environment = {**os.environ, **settings}
+    with subprocess.Popen(typed, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = [line for line in process.stderr.read().split("\n") if line]
+        code = process.wait()
+
+    assert first == "Preparing the build machine\n"
+    assert code == 130
+    assert rest[-3:] == [
+        "Launch continues a deployment that has started.",
+        "Continue with: contentstack-launch wait shop preview",
+        "Interrupted.",
     ]

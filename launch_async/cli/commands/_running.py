@@ -6,15 +6,24 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import click
 
 from launch_async.cli.exit_codes import ExitCode
 from launch_async.cli.session import Session
+from launch_async.cli.shell import with_commands
 from launch_async.fleet.journal.journal import OperationState
 from launch_sync.display import FleetProgress
-from launch_sync.fleet import FleetReport
+from launch_sync.fleet import FleetEvent, FleetReport
 
 __all__ = ["confirm", "run_shown", "text_of_plan"]
+
+
+class _Progress(FleetProgress):
+    """Progress output with commands instead of calls."""
+
+    def __call__(self, event: FleetEvent) -> None:
+        super().__call__(attrs.evolve(event, message=with_commands(event.message)))
 
 
 def text_of_plan(plan: object) -> str:
@@ -42,7 +51,7 @@ def run_shown(session: Session, run: Callable[[FleetProgress], FleetReport], *, 
     """
     words = f"Continue with: contentstack-launch {go_on}"
     try:
-        with FleetProgress("lines" if session.output.is_json else "auto", file=sys.stderr) as progress:
+        with _Progress("lines" if session.output.is_json else "auto", file=sys.stderr) as progress:
             report = run(progress)
     except KeyboardInterrupt:
         session.output.note(words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from launch_async._text import without_escapes
-from launch_async.cli.commands._common import environment_of, workflow
+from launch_async.cli.commands._common import environment_of, interruptible, workflow
 from launch_async.cli.parameters import taken_by
 from launch_async.cli.session import Session, pass_session
 from launch_sync import Deployment, LaunchClient, LogLine, ServerLogLine
@@ -77,7 +77,8 @@ def wait(session: Session, project: str, environment: str, deployment: str | Non
     def report(seen: Deployment) -> None:
         session.output.note(str(seen.status))
 
-    ended = session.client.wait(ref, on_update=report, **taken_by(LaunchClient.wait, options))
+    with interruptible(session, "wait", project, environment, ref.deployment_uid):
+        ended = session.client.wait(ref, on_update=report, **taken_by(LaunchClient.wait, options))
     session.output.result(ended, f"{ended.status}  {ended.url or ''}  ({ended.uid})")
 
 

@@ -11,7 +11,7 @@ from types import FrameType
 
 import click
 
-from launch_async.cli.commands._common import environment_of, workflow
+from launch_async.cli.commands._common import environment_of, interruptible, workflow
 from launch_async.cli.exit_codes import ExitCode
 from launch_async.cli.parameters import taken_by
 from launch_async.cli.session import Session, pass_session
@@ -58,7 +58,9 @@ def deploy(session: Session, project: str, environment: str, source: object, **o
     The exit code is 1 if the build fails. The last lines of the log show why.
     """
     found = session.find(project, environment)
-    with session.output.section(f"Build log of {project}/{environment}"):
+    journal = options.get("journal")
+    rest = ("wait", project, environment) if journal is None else ("resume-release", str(journal))
+    with interruptible(session, *rest), session.output.section(f"Build log of {project}/{environment}"):
         deployment = session.client.deploy(
             *found,
             source,  # type: ignore[arg-type]
@@ -75,7 +77,9 @@ def deploy(session: Session, project: str, environment: str, source: object, **o
 def restore(session: Session, project: str, environment: str, **options: object) -> None:
     """Deploy the previous version again. Variables do not change."""
     found = session.find(project, environment)
-    _report(session, session.client.restore(*found, **taken_by(LaunchClient.restore, options)))
+    with interruptible(session, "wait", project, environment):
+        restored = session.client.restore(*found, **taken_by(LaunchClient.restore, options))
+    _report(session, restored)
 
 
 @click.command()
@@ -98,7 +102,11 @@ def promote(
     """Deploy the commit or ZIP of one environment to another environment."""
     source = session.find_deployment(from_project, from_environment, deployment_uid)
     found = session.find(project, environment)
-    _report(session, session.client.promote(source, *found, **taken_by(LaunchClient.promote, options)))
+    journal = options.get("journal")
+    rest = ("wait", project, environment) if journal is None else ("resume-release", str(journal))
+    with interruptible(session, *rest):
+        promoted = session.client.promote(source, *found, **taken_by(LaunchClient.promote, options))
+    _report(session, promoted)
 
 
 @click.command("resume-release")
@@ -111,7 +119,8 @@ def resume_release(session: Session, journal: str, **options: object) -> int:
     JOURNAL is the journal of that command. The exit code is 1 if the process
     had not created a deployment. Deploy again in this case.
     """
-    deployment = session.client.resume_release(journal, **taken_by(LaunchClient.resume_release, options))
+    with interruptible(session, "resume-release", journal):
+        deployment = session.client.resume_release(journal, **taken_by(LaunchClient.resume_release, options))
     if deployment is None:
         session.output.result(None, "There is no deployment yet. Deploy again.")
         return ExitCode.FAILED
