@@ -1,4 +1,4 @@
-"""Find the proxy for a host in the environment, and apply NO_PROXY as curl does.
+"""Find the proxy for a host in the environment, and apply NO_PROXY in the same way as curl.
 
 `urllib`, which aiohttp uses, splits NO_PROXY only at commas and supports neither networks nor IPv6.
 """
@@ -19,7 +19,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 def environment_proxy(scheme: str, host: str, port: int | None) -> str | None:
     """Return the URL of the proxy for a host; None if there is no proxy. The URL may contain a password.
 
-    The proxy comes from the environment variables, or else from the system settings on macOS and Windows.
+    The proxy comes from the environment variables. On macOS and Windows, the system settings are the second choice.
     """
     found = urllib.request.getproxies()
     proxy = found.get(scheme, found.get("all"))
@@ -37,7 +37,7 @@ def environment_proxy(scheme: str, host: str, port: int | None) -> str | None:
 
 
 def bypasses(no_proxy: str, host: str, port: int) -> bool:
-    """Return whether a host is reached directly.
+    """Return whether NO_PROXY excludes a host from the proxy.
 
     Args:
         no_proxy: Entries separated by commas or blanks. An entry is `*` for every host; a name, with or without `.` or
@@ -46,14 +46,16 @@ def bypasses(no_proxy: str, host: str, port: int) -> bool:
         host: Name or address of the host, without brackets.
         port: Port of the host.
     """
-    return any(_fits(entry, host.lower().rstrip("."), port) for entry in re.split(r"[\s,]+", no_proxy.lower()) if entry)
+    return any(
+        _matches(entry, host.lower().rstrip("."), port) for entry in re.split(r"[\s,]+", no_proxy.lower()) if entry
+    )
 
 
-def _fits(entry: str, host: str, port: int) -> bool:
+def _matches(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
-    name, its_port = _split(entry)
-    if its_port and its_port != str(port):
+    name, entry_port = _split(entry)
+    if entry_port and entry_port != str(port):
         return False
     try:
         address = ipaddress.ip_address(host.partition("%")[0])

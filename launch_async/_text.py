@@ -58,7 +58,7 @@ def file_size(count: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text on one line, with a blank for each character that a terminal could interpret."""
+    """Return text on one line, with a space in place of each character that a terminal could interpret."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
@@ -68,17 +68,17 @@ def without_escapes(text: str) -> str:
 
 
 def shortened(label: str, most: int) -> str:
-    """Return the end of a long label, because the differences and the environment are at the end."""
+    """Return the end of a long label, because the environment and other differences are at the end."""
     return label if len(label) <= most else f"\N{HORIZONTAL ELLIPSIS}{label[1 - most :]}"
 
 
 def listed(names: Sequence[str], most: int) -> str:
-    """Return the first names on one line, and the number of the other names."""
+    """Return the first names on one line, followed by the number of further names."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 def first_lines(lines: Sequence[str], most: int, *, indent: int = 2) -> list[str]:
-    """Return the first lines, and a line with the number of the other lines."""
+    """Return the first lines, followed by a line with the number of further lines."""
     more = [f"{'':{indent}}... and {len(lines) - most:,} more"] if len(lines) > most else []
     return [*lines[:most], *more]

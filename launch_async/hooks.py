@@ -1,7 +1,7 @@
 """Observers of requests, for metrics, traces or progress output.
 
 The client calls every method on its event loop, and the method must return immediately. The events contain no secrets.
-The client logs an exception of a method once for each method, and continues with the request.
+If a method raises an exception, the client logs the first exception of this method and continues with the request.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class RequestStarted:
     """A call starts.
 
     Attributes:
-        request_id: Id of the call, which the client has chosen.
+        request_id: Id of the call, which the client chose.
         operation: Name of the operation.
         method: HTTP method.
         path: Path, without host and query.
@@ -41,7 +41,7 @@ class BudgetWait:
     """An attempt has waited for the rate limit.
 
     Attributes:
-        request_id: Id of the call, which the client has chosen.
+        request_id: Id of the call, which the client chose.
         operation: Name of the operation.
         waited: Seconds that the attempt waited.
     """
@@ -56,11 +56,11 @@ class RequestRetried:
     """An attempt has failed, and the client will send the request again.
 
     Attributes:
-        request_id: Id of the call, which the client has chosen.
+        request_id: Id of the call, which the client chose.
         operation: Name of the operation.
         attempt: Number of the failed attempt, from 1.
         delay: Seconds until the next attempt.
-        reason: Reason of the failure, as the name of an error.
+        reason: Reason for the failure, as the name of an error.
     """
 
     request_id: str
@@ -75,7 +75,7 @@ class RequestFinished:
     """A call has ended.
 
     Attributes:
-        request_id: Id of the call, which the client has chosen.
+        request_id: Id of the call, which the client chose.
         operation: Name of the operation.
         status: Last HTTP status; None if there was no response.
         attempts: Number of times that the client sent the request.

@@ -1,4 +1,4 @@
-"""Credentials with an OAuth bearer token, which contains its organization."""
+"""Credentials with an OAuth bearer token. The token belongs to one organization."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class AuthRequest:
 
     async def send(self, request: Request) -> Response:
         """Send a request and return the successful response."""
-        one = CallState(
+        state = CallState(
             operation=request.operation,
             retry=_RETRY,
             timeout=self.timeout,
@@ -55,12 +55,12 @@ class AuthRequest:
         timed = attrs.evolve(request, timeout=min(_ATTEMPT_TIMEOUT_S, self.timeout))
 
         async def attempt() -> Response | LaunchError:
-            outcome = await one.exchange(send, timed)
+            outcome = await state.exchange(send, timed)
             if isinstance(outcome, LaunchError) or outcome.is_success:
                 return outcome
-            return one.refusal(outcome, secrets=self.secrets)
+            return state.refusal(outcome, secrets=self.secrets)
 
-        return await one.run(attempt)
+        return await state.run(attempt)
 
 
 def form_request(url: str, fields: Mapping[str, str], operation: str) -> Request:
@@ -70,12 +70,13 @@ def form_request(url: str, fields: Mapping[str, str], operation: str) -> Request
 
 
 def refusal(kind: type[R], error: APIError, advice: str) -> R:
-    """Return the error of a refused login or token, with the message of the service and our advice."""
+    """Return the error for a refused login or token request, with the message of the service and our advice."""
     from launch_async.wire.error_bodies import read_envelope
 
-    words = " ".join(read_envelope(error.body.encode()).message.split()) or f"The service answered {error.status}"
+    status = f"The service answered with status {error.status}"
+    message = " ".join(read_envelope(error.body.encode()).message.split()) or status
     refused = kind(
-        f"{words.rstrip('.')}. {advice}",
+        f"{message.rstrip('.')}. {advice}",
         operation=error.operation,
         status=error.status,
         codes=error.codes,

@@ -1,8 +1,8 @@
 """Let a user authorize an app in the browser: authorization code with PKCE (S256) and `state`.
 
 `begin_authorization` returns the address to open in the browser. Launch then redirects the browser to the redirect URI
-of your program. `finish_authorization` exchanges the redirect address for `OAuthCredentials`. Your program opens the
-browser and receives the redirect.
+of your program. `finish_authorization` exchanges the code in the redirect address for `OAuthCredentials`. Your program
+opens the browser and receives the redirect.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _MANAGE: Final = ("launch:manage",)
 
 @attrs.frozen(kw_only=True)
 class AuthorizationRequest:
-    """A running authorization. Keep the object until the browser returns; its `repr` does not show the secrets.
+    """A running authorization. Keep the object until the browser returns. Its `repr` does not show the secrets.
 
     Attributes:
         url: The address to open in the user's browser.
         client_id: The app's client id.
         redirect_uri: The address to which Launch redirects the browser.
         app_url: The address of the app host.
-        state: A random text. The redirect address must contain it.
+        state: A random string that the redirect address must contain.
         code_verifier: The PKCE secret. It proves that the program that exchanges the code started the authorization.
     """
 
@@ -71,7 +71,7 @@ def begin_authorization(
         redirect_uri: One of the app's redirect URIs. Launch redirects the browser to this address.
         scopes: OAuth scopes to request from the user; `launch:manage` by default.
         region: The region of the organization, by any alias, such as `eu`.
-        app_url: Address of the app host, instead of the region's address.
+        app_url: Address of the app host. The default is the region's address.
 
     Raises:
         ConfigurationError: The region is unknown, or `app_url` is not a valid address.
@@ -120,11 +120,12 @@ async def finish_authorization(
         client_secret: The app's client secret; None for a public app.
         token_path: Path of the token endpoint; by default as for `OAuthCredentials`.
         ssl_context: TLS settings for the connection to the app host.
-        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        proxy: Proxy URL; an empty string for no proxy. By default, the environment variables decide.
         transport: Transport to use instead of aiohttp. You must close it.
 
     Raises:
-        AuthorizationError: The user refused, or the redirect address does not belong to the request (`state`).
+        AuthorizationError: The user refused the authorization, or the redirect address belongs to another request (it
+            has another `state`).
         TokenRequestError: The code was used before, has expired, or belongs to another app.
     """
     # Rebind the names, so that a traceback with local variables does not show the secrets.
@@ -138,7 +139,7 @@ async def finish_authorization(
         client_secret=client_secret,
         token_path=token_path,
     )
-    credentials.state.settle(request.app_url)
+    credentials.state.bind_to(request.app_url)
     fields = {
         "grant_type": "authorization_code",
         "client_id": request.client_id,
@@ -147,8 +148,8 @@ async def finish_authorization(
         "code_verifier": request.code_verifier,
         **secret_field(client_secret),
     }
-    async with borrowed(transport, ssl_context, proxy) as way:
-        issuer = Issuer(request.app_url, way)
+    async with borrowed(transport, ssl_context, proxy) as opened:
+        issuer = Issuer(request.app_url, opened)
         tokens = await fetch_tokens(issuer, token_path, fields, None, credentials.state)
     credentials.state.keep(tokens)
     await credentials.store.save(tokens)
@@ -160,12 +161,12 @@ def _code_of(address: str, state: str) -> Secret:
     found = {name: Secret(values[-1]) for name, values in parse_qs(urlsplit(address).query).items()}
     if not hmac.compare_digest(found.get("state", "").encode(), state.encode()):
         raise AuthorizationError(
-            "The redirect address does not belong to this authorization, because its state differs. Another person may "
-            "have created the address. Call begin_authorization(...) again."
+            "The redirect address does not belong to this authorization, because its state differs. Another person or "
+            "program may have created the address. Call begin_authorization(...) again."
         )
     if "error" in found:
-        said = " ".join(str(found.get("error_description", found["error"])).split())[:200]
-        raise AuthorizationError(f"The app was not authorized: {said}.")
+        reason = " ".join(str(found.get("error_description", found["error"])).split())[:200]
+        raise AuthorizationError(f"The app was not authorized: {reason}.")
     if not found.get("code"):
         raise AuthorizationError("The redirect address contains no code. Call begin_authorization(...) again.")
     return found["code"]

@@ -1,8 +1,8 @@
-"""Credentials that fetch and renew their tokens: of an app (client credentials), or of a user (refresh token).
+"""Credentials that fetch and renew the tokens of an app (client credentials) or of a user (refresh token).
 
 You can pass the credentials to any number of clients, in any threads and on any event loops. The clients share the
 tokens. The SDK renews the tokens once for all clients, 60 s before they expire. The token endpoint is on the app host
-of the client's region; the SDK never sends a secret to a second token endpoint. `launch_async.auth.authorization` gets
+of the client's region. The SDK never sends a secret to a second token endpoint. `launch_async.auth.authorization` gets
 the first tokens of a user.
 """
 
@@ -26,7 +26,7 @@ __all__ = ["AppCredentials", "MemoryTokenStore", "OAuthCredentials", "TokenSet",
 
 _MANAGE: Final = ("launch:manage",)
 _RENEWAL_GRACE_S: Final = 5.0
-"""How long a renewal may continue after its caller was cancelled, because its answer must not be lost."""
+"""How long a renewal may continue after its caller was cancelled, because the new tokens must not be lost."""
 T = TypeVar("T")
 
 
@@ -43,7 +43,7 @@ class TokenStore(Protocol):
 
 
 class MemoryTokenStore:
-    """A token store in memory; it loses the tokens when the program ends.
+    """A token store in memory. The tokens are lost when the program ends.
 
     Args:
         tokens: The initial tokens; None for an empty store.
@@ -61,12 +61,13 @@ class MemoryTokenStore:
         self._tokens = tokens
 
 
+@attrs.frozen
 class _Renewing(Credentials):
     """The common part of both kinds: a shared token state, and a view of the state for each client."""
 
     client_id: str
     token_path: str | None
-    state: TokenState
+    state: TokenState = attrs.field(repr=False, eq=False)
 
     @property
     def identity(self) -> str:
@@ -94,7 +95,7 @@ class _Renewing(Credentials):
         Raises:
             ConfigurationError: The credentials are already in use with another token endpoint.
         """
-        self.state.settle(issuer.app_url)
+        self.state.bind_to(issuer.app_url)
         return _View(self, issuer)
 
     async def headers(self) -> Mapping[str, str]:
@@ -104,7 +105,7 @@ class _Renewing(Credentials):
             ConfigurationError: Always.
         """
         raise ConfigurationError(
-            f"{type(self).__name__} need a client to fetch tokens. Pass them to LaunchClient(...)."
+            f"{type(self).__name__} objects fetch tokens only for a client. Pass the object to LaunchClient(...)."
         )
 
     async def renewed(self, issuer: Issuer, tokens: TokenSet | None, refused: str | None) -> TokenSet:
@@ -114,11 +115,11 @@ class _Renewing(Credentials):
 
 @attrs.define(eq=False)
 class _View(Credentials):
-    """The view of one client on credentials that renew their tokens."""
+    """One client's view of credentials that renew their tokens."""
 
     _owner: _Renewing
     _issuer: Issuer
-    _given: str | None = attrs.field(default=None, init=False, repr=False)
+    _last_token: str | None = attrs.field(default=None, init=False, repr=False)
     """The last access token that this client received."""
 
     @property
@@ -143,12 +144,12 @@ class _View(Credentials):
 
     async def headers(self) -> Mapping[str, str]:
         tokens = await self._owner.state.current(self._renew)
-        self._given = tokens.access_token
+        self._last_token = tokens.access_token
         return {"Authorization": Secret(f"Bearer {tokens.access_token}")}
 
     async def refresh(self) -> bool:
-        tokens = await self._owner.state.current(self._renew, refused=self._given)
-        return tokens.access_token != self._given
+        tokens = await self._owner.state.current(self._renew, refused=self._last_token)
+        return tokens.access_token != self._last_token
 
     async def _renew(self, tokens: TokenSet | None, refused: str | None) -> TokenSet:
         return await self._owner.renewed(self._issuer, tokens, refused)
@@ -174,11 +175,8 @@ class AppCredentials(_Renewing):
         ConfigurationError: The client id or the client secret is empty.
     """
 
-    client_id: str
     client_secret: str = attrs.field(repr=False)
     requested_scopes: frozenset[str]
-    token_path: str | None
-    state: TokenState = attrs.field(repr=False, eq=False)
 
     def __init__(
         self,
@@ -218,7 +216,7 @@ class AppCredentials(_Renewing):
         return tokens.scopes if tokens and tokens.scopes is not None else self.requested_scopes
 
     async def renewed(self, issuer: Issuer, tokens: TokenSet | None, refused: str | None) -> TokenSet:
-        """Ask for a new token; apps have no refresh token."""
+        """Request a new token with the client secret, because apps have no refresh token."""
         fields = {
             "grant_type": "client_credentials",
             "client_id": self.client_id,
@@ -247,12 +245,9 @@ class OAuthCredentials(_Renewing):
         ConfigurationError: The client id or the redirect URI is empty.
     """
 
-    client_id: str
     redirect_uri: str
     store: TokenStore = attrs.field(repr=False)
     client_secret: str | None = attrs.field(repr=False)
-    token_path: str | None
-    state: TokenState = attrs.field(repr=False, eq=False)
 
     def __init__(
         self,
@@ -297,7 +292,7 @@ class OAuthCredentials(_Renewing):
         return tokens.scopes if tokens else None
 
     async def renewed(self, issuer: Issuer, tokens: TokenSet | None, refused: str | None) -> TokenSet:
-        """Return tokens that another process has renewed and stored; otherwise renew with the refresh token."""
+        """Return the tokens that another process has renewed and stored, or renew them with the refresh token."""
         stored = await self.store.load() or tokens
         if (usable := self._usable(stored, refused)) is not None:
             return usable
@@ -346,17 +341,17 @@ async def _finished(work: Coroutine[object, object, T]) -> T:
 
 
 def _stripped(text: str) -> str:
-    """Return the text without the white space around it. `_check` refuses a value that is not a text."""
+    """Return a string without the white space around it. `_check` refuses any other value."""
     return text.strip() if isinstance(text, str) else text  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
 def _check(kind: type, **texts: str) -> None:
     for name in texts:
         if not isinstance(texts[name], str) or not texts[name].strip():  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"The argument {name} of {kind.__name__} is missing or empty.")
+            raise ConfigurationError(f"The argument {name} of {kind.__name__} must be a string that is not empty.")
         if is_quoted(texts[name]):
             raise ConfigurationError(
-                f"The argument {name} of {kind.__name__} has quotes around it. Pass it without the quotes."
+                f"The argument {name} of {kind.__name__} has quotes around it. Pass the argument without the quotes."
             )
 
 

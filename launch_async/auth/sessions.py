@@ -85,11 +85,11 @@ async def login(
     Args:
         email: The user's e-mail address.
         password: The user's password. The SDK never shows it.
-        second_factor: The code from the authenticator app, or from the message that `request_sms` has requested.
+        second_factor: The code from the authenticator app, or from the SMS that you requested with `request_sms`.
         region: The region of the user's account.
-        base_url: Address of the login service, instead of the region's address, such as an emulator's.
+        base_url: Address of the login service, for example of an emulator. The default is the region's address.
         ssl_context: TLS settings for the connection to the service.
-        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        proxy: Proxy URL; an empty string for no proxy. By default, the environment variables decide.
         transport: Transport to use instead of aiohttp. You must close it.
         timeout: Total time for the call, including retries, in seconds.
 
@@ -105,17 +105,17 @@ async def login(
     password = Secret(password or "")
     second_factor = Secret(second_factor) if second_factor else None
     user = _user(email, password, second_factor)
-    way = _Way(resolve_login_url(region, base_url), borrowed(transport, ssl_context, proxy), timeout)
-    request = way.json_request("POST", "/v3/user-session", {"user": user}, "login")
+    connection = _Connection(resolve_login_url(region, base_url), borrowed(transport, ssl_context, proxy), timeout)
+    request = connection.json_request("POST", "/v3/user-session", {"user": user}, "login")
     try:
-        # Do not retry: a request whose answer was lost may have created a session.
-        response = await way.send(request, (password, second_factor), repeatable=False)
+        # Do not retry: a request whose response was lost may have created a session.
+        response = await connection.send(request, (password, second_factor), repeatable=False)
     except APIError as error:
         raise _refused(error, region) from None
     # The region of another login service is unknown.
     session = _session(response, region if base_url is None else None)
     if session is None:
-        raise _unexpected(way.host, "login", response)
+        raise _unexpected(connection.host, "login", response)
     return session
 
 
@@ -136,9 +136,9 @@ async def request_sms(
         email: The user's e-mail address.
         password: The user's password. The SDK never shows it.
         region: The region of the user's account.
-        base_url: Address of the login service, instead of the region's address.
+        base_url: Address of the login service. The default is the region's address.
         ssl_context: TLS settings for the connection to the service.
-        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        proxy: Proxy URL; an empty string for no proxy. By default, the environment variables decide.
         transport: Transport to use instead of aiohttp. You must close it.
         timeout: Total time for the call, including retries, in seconds.
 
@@ -149,10 +149,10 @@ async def request_sms(
     """
     password = Secret(password or "")
     user = _user(email, password, None)
-    way = _Way(resolve_login_url(region, base_url), borrowed(transport, ssl_context, proxy), timeout)
-    request = way.json_request("POST", "/v3/user/request_token_sms", {"user": user}, "requestSms")
+    connection = _Connection(resolve_login_url(region, base_url), borrowed(transport, ssl_context, proxy), timeout)
+    request = connection.json_request("POST", "/v3/user/request_token_sms", {"user": user}, "requestSms")
     try:
-        await way.send(request, (password,), repeatable=False)
+        await connection.send(request, (password,), repeatable=False)
     except APIError as error:
         raise _refused(error, region) from None
 
@@ -167,16 +167,16 @@ async def logout(
     transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> None:
-    """Log out. The token becomes invalid.
+    """Log out, and make the token invalid.
 
-    The SDK retries the request if the answer is lost.
+    The SDK retries the request if the response is lost.
 
     Args:
         credentials: The credentials that `login` returned.
         region: The region of the user's account.
-        base_url: Address of the login service, instead of the region's address.
+        base_url: Address of the login service. The default is the region's address.
         ssl_context: TLS settings for the connection to the service.
-        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        proxy: Proxy URL; an empty string for no proxy. By default, the environment variables decide.
         transport: Transport to use instead of aiohttp. You must close it.
         timeout: Total time for the call, including retries, in seconds.
 
@@ -188,13 +188,13 @@ async def logout(
     # Rebind the name, so that a traceback with local variables does not show the token.
     credentials = hidden_json(credentials)
     _check_kind(credentials, Authtoken)
-    way = _Way(resolve_login_url(region, base_url), borrowed(transport, ssl_context, proxy), timeout)
+    connection = _Connection(resolve_login_url(region, base_url), borrowed(transport, ssl_context, proxy), timeout)
     headers = {"authtoken": credentials.token, "Accept": "application/json", "User-Agent": USER_AGENT}
-    request = Request("DELETE", f"{way.host}/v3/user-session", headers, operation="logout")
+    request = Request("DELETE", f"{connection.host}/v3/user-session", headers, operation="logout")
     try:
-        await way.send(request, (credentials.token,), repeatable=True)
+        await connection.send(request, (credentials.token,), repeatable=True)
     except InvalidTokenError as error:
-        # After a lost answer, this error means that an earlier attempt has ended the session.
+        # After a lost response, this error means that an earlier attempt has ended the session.
         if not error.ambiguous:
             raise
 
@@ -211,14 +211,14 @@ async def introspect(
 ) -> Introspection:
     """Return whether an access token is valid, and which scopes it has.
 
-    The SDK sends the token in the body of the request, and in no header.
+    The SDK sends the token in the body of the request, not in a header.
 
     Args:
         credentials: The token to check.
         region: The region that issued the token.
-        app_url: Address of the app host, instead of the region's address, such as an emulator's.
+        app_url: Address of the app host, for example of an emulator. The default is the region's address.
         ssl_context: TLS settings for the connection to the service.
-        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        proxy: Proxy URL; an empty string for no proxy. By default, the environment variables decide.
         transport: Transport to use instead of aiohttp. You must close it.
         timeout: Total time for the call, including retries, in seconds.
 
@@ -230,18 +230,18 @@ async def introspect(
     # Rebind the name, so that a traceback with local variables does not show the token.
     credentials = hidden_json(credentials)
     _check_kind(credentials, AccessToken)
-    way = _Way(resolve_app_url(region, None, app_url), borrowed(transport, ssl_context, proxy), timeout)
+    connection = _Connection(resolve_app_url(region, None, app_url), borrowed(transport, ssl_context, proxy), timeout)
     fields = {"token": credentials.token, "token_type_hint": "access_token"}
-    request = form_request(f"{way.host}/apps-api/introspect", fields, "introspect")
-    response = await way.send(request, (credentials.token,), repeatable=True)
-    said = _introspection(_parsed(response.body))
-    if said is None:
-        raise _unexpected(way.host, "introspect", response)
-    return said
+    request = form_request(f"{connection.host}/apps-api/introspect", fields, "introspect")
+    response = await connection.send(request, (credentials.token,), repeatable=True)
+    introspection = _introspection(_parsed(response.body))
+    if introspection is None:
+        raise _unexpected(connection.host, "introspect", response)
+    return introspection
 
 
 @attrs.frozen
-class _Way:
+class _Connection:
     """The connection to one host, for one call."""
 
     host: str
@@ -275,10 +275,10 @@ def _user(email: str, password: str, second_factor: str | None) -> dict[str, JSO
 def _refused(error: APIError, region: str) -> APIError:
     """Return the error for a refused login. The error code decides, because the status varies."""
     if _SECOND_FACTOR in error.codes:
-        wanted = refusal(SecondFactorRequired, error, "Log in again with second_factor='the code'.")
+        refused = refusal(SecondFactorRequired, error, "Log in again with second_factor='the code'.")
         method = _parsed(error.body.encode()).get("tfa_type")
-        wanted.method = method if isinstance(method, str) else None
-        return wanted
+        refused.method = method if isinstance(method, str) else None
+        return refused
     if error.status in _REFUSALS:
         return refusal(
             TokenRequestError,
@@ -325,8 +325,8 @@ def _parsed(body: bytes) -> Mapping[str, JSONValue]:
 
 def _unexpected(host: str, operation: str, response: Response) -> DecodeError:
     return DecodeError(
-        f"The answer of {host} does not have the documented format. Check the address and the proxies: another server "
-        "may have answered.",
+        f"The response from {host} does not have the documented format. Check the address and the proxies: another "
+        "server may have answered.",
         operation=operation,
         status=response.status,
     )

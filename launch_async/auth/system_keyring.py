@@ -37,7 +37,7 @@ class KeyringTokenStore:
     Args:
         account: The name of the entry. Use one entry for each user and app, for example the app's client id.
         service: The name of the service in the keyring.
-        backend: Another keyring, instead of the system's keyring.
+        backend: The keyring to use. The default is the system's keyring.
     """
 
     def __init__(self, account: str, *, service: str = "contentstack-launch", backend: Keyring | None = None) -> None:
@@ -52,7 +52,7 @@ class KeyringTokenStore:
         """Return the tokens of the last `save`; None if there are none.
 
         Raises:
-            ConfigurationError: There is no keyring, or the entry contains something else.
+            ConfigurationError: There is no keyring, or the entry does not contain tokens.
         """
         text = await asyncio.to_thread(lambda: _marked(self._open().get_password(self._service, self._account)))
         return None if text is None else TokenSet.from_json(text)
@@ -86,7 +86,7 @@ class KeyringTokenStore:
             import keyring
         except ImportError:
             raise ConfigurationError(
-                "KeyringTokenStore needs the extra keyring: pip install 'contentstack-launch[keyring]'"
+                "KeyringTokenStore needs the extra keyring. Run: pip install 'contentstack-launch[keyring]'"
             ) from None
         backend = keyring.get_keyring()
         if backend.priority <= 0:

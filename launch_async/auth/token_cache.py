@@ -1,4 +1,4 @@
-"""The current tokens of some credentials, and their renewal.
+"""The current tokens of a credentials object, and their renewal.
 
 All clients that use the same credentials share a `TokenState`, in any task, thread or event loop. The first caller that
 finds expired tokens renews them, and the other callers wait for this renewal. If the first caller is cancelled, or its
@@ -111,9 +111,9 @@ def _from_json(text: str) -> TokenSet | None:
 
 
 def read_token_answer(body: bytes, previous: TokenSet | None, now: float) -> TokenSet | None:
-    """Return the tokens in an answer of the token endpoint; None if it contains no token.
+    """Return the tokens in a response from the token endpoint; None if the response contains no token.
 
-    If the answer contains no refresh token, the previous one stays valid. `now` is in seconds since the
+    If the response contains no refresh token, the previous refresh token stays valid. `now` is in seconds since the
     epoch.
     """
     try:
@@ -149,7 +149,7 @@ def _text(answer: Mapping[str, object], name: str) -> str | None:
 
 
 def _lifetime(value: object) -> float:
-    """Return the lifetime of a token in seconds. It is at most one hour, even if an answer says more."""
+    """Return the lifetime of a token in seconds: at most one hour, even if the response reports more."""
     try:
         seconds = float(cast("float", value))
     except (TypeError, ValueError):
@@ -162,17 +162,17 @@ Renewal: TypeAlias = Callable[["TokenSet | None", "str | None"], Awaitable[Token
 
 
 class TokenState:
-    """The current tokens of some credentials, and their renewal. Thread-safe, and not bound to an event loop."""
+    """The current tokens of a credentials object, and their renewal. Thread-safe, and not bound to an event loop."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
         self._tokens: TokenSet | None = None
-        self._home: str | None = None
+        self._host: str | None = None
         self.reset()
-        _every_state.add(self)
+        _all_states.add(self)
 
     def reset(self) -> None:
-        """Start without a held lock and without a running renewal. A forked child does this again."""
+        """Start with a free lock and no running renewal. A forked child calls this again."""
         # Re-entrant, because the garbage collector may finish a renewal of a closed loop during any call.
         self._lock = threading.RLock()
         self._renewal: Future[LaunchError | None] | None = None
@@ -182,17 +182,17 @@ class TokenState:
         """The current tokens, which may have expired; None before the first tokens."""
         return self._tokens
 
-    def settle(self, home: str) -> None:
-        """Set the host that issues the tokens, because a secret must be sent to only one host.
+    def bind_to(self, host: str) -> None:
+        """Set the host that issues the tokens, because the SDK must send a secret to only one host.
 
         Raises:
             ConfigurationError: Another host already issues the tokens.
         """
         with self._lock:
-            known, self._home = self._home, self._home or home
-        if known is not None and known != home:
+            known, self._host = self._host, self._host or host
+        if known is not None and known != host:
             raise ConfigurationError(
-                f"These credentials are already in use with {known}, and this client requests tokens from {home}. The "
+                f"These credentials are already in use with {known}, but this client requests tokens from {host}. The "
                 "SDK sends a secret to only one host. Create separate credentials for each region."
             )
 
@@ -259,11 +259,11 @@ class TokenState:
         return renewal.result(timeout=0)
 
 
-_every_state: weakref.WeakSet[TokenState] = weakref.WeakSet()
+_all_states: weakref.WeakSet[TokenState] = weakref.WeakSet()
 
 
 def _reset_in_child() -> None:
-    for state in _every_state:
+    for state in _all_states:
         state.reset()
 
 

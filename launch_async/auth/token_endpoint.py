@@ -30,7 +30,7 @@ async def fetch_tokens(
     call = AuthRequest(
         transport=issuer.transport,
         secrets=known_secrets(fields.get(name) for name in _SECRETS),
-        # A code works only once. After a lost answer, the other grants can be requested again.
+        # A code works only once. The other grants can be requested again after a lost response.
         repeatable="code" not in fields,
     )
     paths = (token_path,) if token_path else _PATHS
@@ -43,8 +43,8 @@ async def fetch_tokens(
     tokens = read_token_answer(response.body, previous, state.clock())
     if tokens is None:
         raise DecodeError(
-            f"The answer of {issuer.app_url} contains no bearer token. Check app_url and the proxies: another server "
-            "may have answered.",
+            f"The response from {issuer.app_url} contains no bearer token. Check app_url and the proxies: another "
+            "server may have answered.",
             operation=_OPERATION,
             status=response.status,
         )
@@ -65,7 +65,7 @@ async def _first_answer(call: AuthRequest, app_url: str, paths: Sequence[str], f
 def _advice(error: APIError, fields: Mapping[str, str], app_url: str) -> str:
     """Return advice on how to fix a refusal."""
     if error.status == 404:
-        return f"There is no token endpoint at {app_url}. Pass token_path= or app_url=."
+        return f"There is no token endpoint at {app_url}. Pass the right app_url= or token_path=."
     if "invalid grant_type" in error.body and fields["grant_type"] == "client_credentials":
         return (
             "The app is a standard app, not a machine-to-machine (M2M) app. Create an M2M app in Developer Hub (your "

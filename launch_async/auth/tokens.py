@@ -23,12 +23,12 @@ _SCHEME: Final = r"(?i)^\s*bearer(\s+|$)"
 
 
 def scope_set(scopes: Collection[str] | None) -> frozenset[str] | None:
-    """Return scopes as a set. They can also be one text with spaces between, as in OAuth."""
+    """Return scopes as a set. As in OAuth, they can also be a single string with spaces between the scopes."""
     if scopes is None:
         return None
     if not isinstance(scopes, Collection):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(
-            f"The scopes must be a list, or one text with spaces between the scopes, not a {type(scopes).__name__}."
+            f"The scopes must be a list, or a string with spaces between the scopes, not a {type(scopes).__name__}."
         )
     return frozenset(scopes.split() if isinstance(scopes, str) else scopes)
 
@@ -44,7 +44,7 @@ def check_credentials(credentials: object) -> None:
 
 
 def is_quoted(text: str) -> bool:
-    """Return whether a text has quotes around it, as a settings file may contain them."""
+    """Return whether a string has quotes around it, for example because it was copied from a settings file."""
     return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
 
 
@@ -58,12 +58,19 @@ def bare(token: str, name: str) -> Secret:
 def check_token(token: str, given: type, name: str) -> None:
     """Raise an error if a token cannot be sent in a header. The error does not contain the token."""
     if not issubclass(given, str):
-        # An environment variable that is not set returns None.
-        raise ConfigurationError(f"The token of {name} is missing: expected a string, got {given.__name__}.")
+        # The value of an environment variable that is not set is None.
+        kind = "None" if given is type(None) else given.__name__
+        raise ConfigurationError(
+            f"The token of {name} must be a string, not {kind}. If the token comes from an environment variable, check "
+            "that the variable is set."
+        )
     if not token:
-        raise ConfigurationError(f"The token of {name} is empty.")
+        raise ConfigurationError(f"The token of {name} must not be empty.")
     if _UNSAFE_IN_HEADER.search(token):
-        raise ConfigurationError(f"The token of {name} contains white space, control or non-ASCII characters.")
+        raise ConfigurationError(
+            f"The token of {name} contains white space, control characters or non-ASCII characters. Check that you "
+            "copied only the token."
+        )
     if is_quoted(token):
         raise ConfigurationError(f"The token of {name} has quotes around it. Pass the token without the quotes.")
 
@@ -74,14 +81,14 @@ class Authtoken(Credentials):
 
     Attributes:
         token: The token. The SDK never shows it.
-        location: The region of the login, if known. An error about the wrong region then names this region.
+        location: The region of the login, if known. An error about a wrong region then names this region.
 
     Raises:
         ConfigurationError: The token is empty, or contains characters that a header cannot contain.
     """
 
     token: str = attrs.field(repr=False)
-    # The protocol declares a property. For a reader, an attribute is the same.
+    # The protocol declares a property, and an attribute provides the same read access.
     location: str | None = attrs.field(eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __init__(self, token: str, *, location: str | None = None) -> None:

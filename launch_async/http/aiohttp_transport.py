@@ -29,7 +29,7 @@ from launch_async.errors import (
     TransportError,
 )
 from launch_async.http.base import Request, Response, Transport, mark_unsent, too_large
-from launch_async.http.exchange_errors import CONNECT_TIMEOUT, redirect_refused, translated
+from launch_async.http.exchange_errors import CONNECT_TIMEOUT_S, redirect_refused, translated
 from launch_async.wire.secret import Secret
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["AiohttpTransport"]
 
 _ERROR_BODY_LIMIT_BYTES: Final = 65536
-_TURNS: Final = 20
+_UPLOAD_END_TURNS: Final = 20
 """Number of event loop turns that aiohttp gets to finish an upload after the last byte."""
 
 _READ_WHOLE_BYTES: Final = 1024 * 1024
@@ -61,9 +61,10 @@ class AiohttpTransport:
     close a session that you pass.
 
     Args:
-        session: An aiohttp session to use. Storage also receives its default headers.
-        ssl_context: Verifies the servers; by default with the certificates of the system.
-        proxy: URL of a proxy; empty for none. By default the environment variables decide (HTTPS_PROXY, NO_PROXY, ...).
+        session: An aiohttp session to use. Uploads to the storage also send its default headers.
+        ssl_context: TLS settings for all connections. By default, the SDK trusts the certificates of the system.
+        proxy: Proxy URL; an empty string for no proxy. By default, the environment variables decide (HTTPS_PROXY,
+            NO_PROXY, ...).
 
     Raises:
         ConfigurationError: `ssl_context` is not an SSLContext (for example False, which would turn off verification),
@@ -81,7 +82,8 @@ class AiohttpTransport:
     ) -> None:
         if not isinstance(ssl_context, ssl.SSLContext | None):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(
-                f"ssl_context must be an SSLContext, not {type(ssl_context).__name__}: certificates are always verified"
+                f"ssl_context must be an ssl.SSLContext, not {type(ssl_context).__name__}. The SDK always verifies "
+                "certificates"
             )
         self._session = session
         self._owns_session = session is None
@@ -93,9 +95,9 @@ class AiohttpTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         self._inherited: object = None
-        self._streams: weakref.WeakSet[_AnswerStream] = weakref.WeakSet()
+        self._streams: weakref.WeakSet[_ResponseStream] = weakref.WeakSet()
         self._closed = False
-        self._redirects_are_answers = False
+        self._returns_redirects = False
 
     def for_sites(self) -> AiohttpTransport:
         """Return a transport for requests to deployed sites, with the same proxy and certificates.
@@ -106,7 +108,7 @@ class AiohttpTransport:
         sites = AiohttpTransport(
             ssl_context=self._ssl if isinstance(self._ssl, ssl.SSLContext) else None, proxy=self._proxy
         )
-        sites._redirects_are_answers = True
+        sites._returns_redirects = True
         return sites
 
     def send(self, request: Request) -> Coroutine[object, object, Response]:
@@ -114,7 +116,7 @@ class AiohttpTransport:
         session = self._open()
         if request.body is not None and not isinstance(request.body, bytes):
             return self._send_file(session, request, request.body)
-        # The connector of the transport's own session counts the sends. The tracker takes longer.
+        # The connector of the transport's own session counts the sends, which is faster than a tracker.
         return self._exchange(session, request, None if self._owns_session else _tracker())
 
     async def close(self) -> None:
@@ -137,7 +139,7 @@ class AiohttpTransport:
         else:
             self._session = session
             raise ConfigurationError(
-                "this client belongs to another event loop. Use and close a client on the same event loop"
+                "this client belongs to another event loop. Close a client on the event loop that uses it"
             )
 
     async def _end(self, session: aiohttp.ClientSession) -> None:
@@ -167,7 +169,7 @@ class AiohttpTransport:
 
     def _leave_to_parent(self) -> None:
         """Use a new session in a forked child, because the child shares the sockets of its parent's session."""
-        # Keep the parent's session, because destroying it would close the parent's connections.
+        # Keep the parent's session: its destructor would close the parent's connections.
         self._inherited = (self._session, self._inherited)
         self._session = self._loop = None
         self._streams = weakref.WeakSet()
@@ -183,7 +185,7 @@ class AiohttpTransport:
     ) -> Response:
         import yarl
 
-        # The repr of aiohttp's answer shows secrets, so this frame drops the answer before it raises an error.
+        # The repr of aiohttp's response shows secrets, so this function drops the response before it raises an error.
         answer: aiohttp.ClientResponse | None = None
         sends = _Sends(tracker)
         _SENDS.set(sends)
@@ -208,7 +210,7 @@ class AiohttpTransport:
             if status < 300 or status == 304:
                 drop = _closer_of(answer)
                 if request.streamed:
-                    stream = _AnswerStream(answer, request)
+                    stream = _ResponseStream(answer, request)
                     self._streams.add(stream)
                     return Response(status, answer.headers, b"", sends.count, drop, stream)
                 if file is not None and tracker is not None:
@@ -217,20 +219,20 @@ class AiohttpTransport:
                 body = await (_read_body(answer, request) if file is None else _read_beginning(answer))
                 return Response(status, answer.headers, body, sends.count, drop)
             async with answer:
-                if status >= 400 or self._redirects_are_answers:
+                if status >= 400 or self._returns_redirects:
                     error_body = _without_password(await _read_beginning(answer), proxy)
                     return Response(status, answer.headers, error_body, sends.count)
                 failure: TransportError = redirect_refused(request, status, answer.headers.get("Location", ""))
         except LaunchError as error:
             answer = None
-            # End the traceback here: the frames below hold the answer.
+            # End the traceback here: the frames below hold the response.
             raise error.with_traceback(None) from None
         except BaseException as error:
             answer = None
-            translation = translated(error, request, sends.count, left=sends.has_left)
+            translation = translated(error, request, sends.count, maybe_sent=sends.maybe_sent)
             if translation is None and isinstance(error, Exception):
                 raise
-            if not sends.has_left:
+            if not sends.maybe_sent:
                 mark_unsent(error)
             if translation is None:
                 # End the traceback here: the frames of aiohttp contain the body and the URL.
@@ -255,8 +257,8 @@ class AiohttpTransport:
                     raise
             # The connection broke because the file became shorter.
             raise ResponseLost(
-                f"{body.path.name} became shorter while it was sent: it had {body.size:,} bytes, and has lost "
-                f"{payload.short_by:,}. Make sure that no program writes to the file, and send it again",
+                f"the file {body.path.name!r} became shorter during the upload: {payload.short_by:,} of its "
+                f"{body.size:,} bytes are missing. Make sure that no program writes to the file, and upload it again",
                 operation=request.operation,
                 retryable=False,
             )
@@ -277,8 +279,8 @@ class AiohttpTransport:
         return self._proxies[origin]
 
 
-class _AnswerStream:
-    """The body of an answer, read while it arrives; see `BodyStream`. aiohttp reads at most 128 KiB ahead."""
+class _ResponseStream:
+    """The body of a response that is read while it arrives; see `BodyStream`. aiohttp reads at most 128 KiB ahead."""
 
     def __init__(self, answer: aiohttp.ClientResponse, request: Request) -> None:
         self._answer = answer
@@ -334,11 +336,18 @@ def check_transport(transport: object, **others: object) -> None:
         ConfigurationError: The object is not a transport, or the caller passed such an option.
     """
     if isinstance(transport, type) or not hasattr(transport, "send"):
-        kind = f"the class {transport.__name__}" if isinstance(transport, type) else f"a {type(transport).__name__}"
-        raise ConfigurationError(f"transport must be an object with async send(request) and close(), not {kind}")
+        kind = (
+            f"the class {transport.__name__}"
+            if isinstance(transport, type)
+            else f"an object of type {type(transport).__name__}"
+        )
+        raise ConfigurationError(
+            f"transport must be an object with the methods async send(request) and async close(), not {kind}"
+        )
     if given := [name for name, option in others.items() if option is not None]:
         raise ConfigurationError(
-            f"{' and '.join(given)} would be ignored: transport= replaces the default transport. Pass only one of them"
+            f"{' and '.join(given)} would have no effect, because transport= replaces the default transport. Pass "
+            f"either transport= or {' and '.join(f'{name}=' for name in given)}"
         )
 
 
@@ -349,19 +358,19 @@ class _Sends:
     """
 
     def __init__(self, tracker: aiohttp.UploadTracker | None) -> None:
-        self.begun: int = 0
+        self.connects: int = 0
         self.was_connected: bool = False
         self._tracker = tracker
 
     @property
     def count(self) -> int:
-        """How often aiohttp sent the request, at least 1."""
-        return (self.begun if self._tracker is None else self._tracker.attempts) or 1
+        """Number of times that aiohttp sent the request, at least 1."""
+        return (self.connects if self._tracker is None else self._tracker.attempts) or 1
 
     @property
-    def has_left(self) -> bool:
+    def maybe_sent(self) -> bool:
         """Whether the request may have been sent."""
-        return self.was_connected or not self.begun
+        return self.was_connected or not self.connects
 
 
 _SENDS: Final[ContextVar[_Sends]] = ContextVar("launch_async_sends")
@@ -377,7 +386,7 @@ def _connector_class() -> type[aiohttp.TCPConnector]:
             self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
         ) -> Connection:
             sends = _SENDS.get()
-            sends.begun += 1
+            sends.connects += 1
             connection = await super().connect(req, traces, timeout)
             sends.was_connected = True
             return connection
@@ -410,9 +419,9 @@ def _check_proxy(proxy: Secret) -> None:
     """
     if not _is_usable(proxy):
         raise ConfigurationError(
-            "the proxy is not an http or https URL with a host. Its value is not shown, because it may contain "
-            "credentials. It comes from proxy= or from the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY). SOCKS is "
-            "not supported; proxy='' uses no proxy"
+            "the proxy must be an http or https URL with a host; SOCKS is not supported. The URL comes from proxy= or "
+            "from the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY). The SDK does not show the URL, because it may "
+            "contain credentials. Pass proxy='' to use no proxy"
         )
 
 
@@ -427,7 +436,7 @@ def _is_usable(proxy: str) -> bool:
 
 
 def _without_password(body: bytes, proxy: str | None) -> bytes:
-    """Return the body of an error without the credentials of the proxy. A proxy may quote them."""
+    """Remove the proxy's credentials from the body of an error, because a proxy may quote them."""
     parts = urlsplit(proxy or "")
     if parts.password is None:
         return body
@@ -438,18 +447,18 @@ def _without_password(body: bytes, proxy: str | None) -> bytes:
 
 
 def _closer_of(answer: aiohttp.ClientResponse) -> Callable[[], object] | None:
-    """Return a function that closes the connection of an answer, even after aiohttp has put it back into the pool."""
-    # aiohttp has no public access to a pooled connection, and a pooled connection may contain another answer.
+    """Return a function that closes the connection of a response, even after aiohttp has put it back into the pool."""
+    # aiohttp has no public access to a pooled connection, and a pooled connection may contain another response.
     protocol = getattr(answer, "_protocol", None)
     return None if protocol is None else protocol.close
 
 
 @functools.lru_cache(maxsize=16)
 def _limits(timeout: float | None) -> aiohttp.ClientTimeout:
-    """Return aiohttp's timeouts for an exchange with this timeout in seconds."""
+    """Return aiohttp's timeouts for an exchange. The timeout is in seconds."""
     import aiohttp
 
-    connect = CONNECT_TIMEOUT if timeout is None else min(CONNECT_TIMEOUT, 0.9 * timeout)
+    connect = CONNECT_TIMEOUT_S if timeout is None else min(CONNECT_TIMEOUT_S, 0.9 * timeout)
     # The caller limits the time of the whole exchange.
     return aiohttp.ClientTimeout(total=None, connect=connect)
 
@@ -466,12 +475,12 @@ def _body_of(request: Request) -> bytes | FileBody | OncePayload | None:
 async def _check_all_sent(
     answer: aiohttp.ClientResponse, request: Request, tracker: aiohttp.UploadTracker, file: FilePayload
 ) -> None:
-    """Check that the success of an upload arrived after the last byte was sent.
+    """Check that a successful response to an upload arrived after the last byte was sent.
 
     Raises:
-        ResponseLost: The success arrived before, so the storage cannot have the complete file.
+        ResponseLost: The response arrived earlier, so the storage cannot have the complete file.
     """
-    for _ in range(_TURNS):
+    for _ in range(_UPLOAD_END_TURNS):
         if tracker.upload_complete.done():
             break
         await asyncio.sleep(0)
@@ -481,8 +490,8 @@ async def _check_all_sent(
         return
     answer.close()
     raise ResponseLost(
-        f"{urlsplit(request.url).hostname} answered {answer.status} after only {sent:,} of {file.size:,} bytes of the "
-        "file, so it cannot have stored the file",
+        f"{urlsplit(request.url).hostname} answered with status {answer.status} after only {sent:,} of "
+        f"{file.size:,} bytes, so it cannot have stored the whole file",
         operation=request.operation,
     )
 
@@ -503,14 +512,14 @@ def _form_of(body: object, payload: FilePayload) -> aiohttp.FormData | None:
 
 
 async def _read_body(answer: aiohttp.ClientResponse, request: Request) -> bytes:
-    """Read the body of a success. With `on_body`, pass its parts to it and return empty bytes.
+    """Read the body of a successful response. With `on_body`, pass it the parts of the body and return empty bytes.
 
     Raises:
         ResponseTooLarge: The body is longer than `response_limit`.
     """
     size = None if "Content-Encoding" in answer.headers else answer.content_length
     if size is not None and size <= request.response_limit and size <= _READ_WHOLE_BYTES and request.on_body is None:
-        # A short body usually arrives with the headers. Then there is nothing to wait for.
+        # A short body usually arrives with the headers, so that there is nothing to wait for.
         return answer.content.read_nowait() if answer.content.is_eof() else await answer.read()
     return await _read_parts(answer, request, size)
 
@@ -537,7 +546,7 @@ async def _read_parts(answer: aiohttp.ClientResponse, request: Request, announce
 
 
 async def _read_beginning(answer: aiohttp.ClientResponse) -> bytes:
-    """Read the start of an error's body. An incomplete body is not an error, because the status is known."""
+    """Read the start of an error's body. An incomplete body is acceptable, because the status is known."""
     import aiohttp
 
     body = b""

@@ -60,14 +60,15 @@ class Request:
         url: Absolute URL, quoted. The URL of an upload contains a signature and is a secret.
         headers: Headers, including the credentials. They are not part of the `repr`.
         body: The body: bytes, a `FileBody` for an upload, or None for no body.
-        timeout: Seconds for the attempt, after which the client cancels it; None for no limit, as for an upload.
+        timeout: Time limit in seconds, after which the client cancels the attempt; None for no limit, as for an upload.
         operation: Name of the operation, for errors and logs.
-        on_body: If set, the transport may call it with each part of the body of a success, and return an empty body.
+        on_body: If set, the transport may call it with each part of a successful response's body, and return an empty
+            body.
         once: Whether the transport must not send the request a second time, as aiohttp does for some methods.
-        response_limit: Maximum size of the body of a success, in bytes after decompression. A longer body is a
+        response_limit: Maximum size of a successful response's body, in bytes after decompression. A longer body raises
             `ResponseTooLarge`.
-        streamed: Whether the caller reads the body of a success while it arrives. Only a transport that `streams` gets
-            such a request. It returns as soon as it has the headers, with the body as `Response.stream`.
+        streamed: Whether the caller reads the body of a successful response while it arrives. Only a transport that
+            `streams` gets such a request. It returns as soon as it has the headers, with the body as `Response.stream`.
     """
 
     method: str
@@ -94,8 +95,8 @@ class BodyStream(Protocol):
     async def read(self) -> bytes:
         """Wait for data and return it; return empty bytes at the end of the body.
 
-        A cancelled read loses no data: the next read returns it. Data that the caller does not read stays at the
-        sender.
+        A cancelled read loses no data: the next read returns it. The sender keeps the data that the caller has not
+        read.
 
         Raises:
             ResponseLost: The connection broke.
@@ -108,7 +109,7 @@ class BodyStream(Protocol):
 
 
 class ResponseLike(Protocol):
-    """The result of a transport or a middleware: any object with these three attributes, such as a `Response`."""
+    """The result of a transport or middleware: any object with these three attributes, such as a `Response`."""
 
     @property
     def status(self) -> int:
@@ -133,12 +134,12 @@ class Response:
     Attributes:
         status: HTTP status.
         headers: Headers. The method `header` finds a header in any case.
-        body: The body. The default transport cuts the body of an error after 64 KiB.
+        body: The body. The default transport reads only the first 64 KiB of an error's body.
         sends: Number of times that the transport sent the request. aiohttp sends some requests a second time.
-        drop_connection: Closes the connection of the response, which may contain the response to another request; None
-            if the transport cannot close it.
-        stream: The body of a streamed request (`Request.streamed`); `body` is then empty. A middleware must return the
-            stream in its response, or close it.
+        drop_connection: Closes the connection, if it may still carry the response to another request; None if the
+            transport cannot close the connection.
+        stream: The body of the response to a streamed request (`Request.streamed`); `body` is then empty. Middleware
+            must return the stream in its response, or close it.
     """
 
     status: int
@@ -170,7 +171,7 @@ def finder(headers: Mapping[str, str]) -> Callable[[str], str | None]:
 
 @functools.cache
 def _ignores_case(kind: type[Mapping[str, str]]) -> bool:
-    """Return whether a class of mappings finds a name in any case, as the class of aiohttp's headers does."""
+    """Return whether a mapping class ignores the case of names, as the class of aiohttp's headers does."""
     try:
         import multidict
     except ImportError:
@@ -184,7 +185,7 @@ class Transport(Protocol):
     A transport must not retry, because the client retries where a retry is safe. It must not follow redirects, because
     another host must not receive the credentials. Its errors say whether the service may have acted on the request.
 
-    A transport that can read a body while it arrives has an attribute `streams` with the value True, and does so if
+    A transport that can stream a body has an attribute `streams` with the value True. It must stream the body if
     `Request.streamed` is set. With other transports, the client polls instead.
     """
 
@@ -198,7 +199,7 @@ class Transport(Protocol):
         Raises:
             ConnectError: The request was certainly not sent.
             ResponseLost: The service may have acted on the request, and the response was lost.
-            AttemptTimeout: The service may have acted on the request, and there was no response in time.
+            AttemptTimeout: The service may have acted on the request, and did not respond in time.
         """
         ...
 
@@ -253,11 +254,11 @@ def _around(layer: Middleware, inner: Send) -> Send:
 def _response(answer: ResponseLike, *, streamed: bool = False) -> Response:
     if isinstance(answer, Response):
         return answer
-    missing = [name for name in ("status", "headers", "body") if not hasattr(answer, name)]
-    if missing:
+    if not all(hasattr(answer, name) for name in ("status", "headers", "body")):
+        returned = "None" if answer is None else f"an object of type {type(answer).__name__}"
         raise ConfigurationError(
-            f"a transport or a middleware answered with {type(answer).__name__}, which has no {', no '.join(missing)}: "
-            "return a Response(status, headers, body), or an object with these attributes"
+            f"a transport or middleware returned {returned} instead of a response. Return Response(status, headers, "
+            "body), or another object with the attributes status, headers and body"
         )
     stream: BodyStream | None = getattr(answer, "stream", None) if streamed else None
     return Response(answer.status, answer.headers, answer.body, stream=stream)
@@ -280,10 +281,10 @@ def too_large(request: Request, size: int | None = None) -> ResponseTooLarge:
     """Return the error for a response that is too long; `size` is the announced size in bytes, if known."""
     excess = f" ({file_size(size)})" if size is not None else ""
     return ResponseTooLarge(
-        f"the answer to {request.operation or request.method} is too large{excess}: the limit is "
+        f"the response to {request.operation or request.method} is too large{excess}. The limit is "
         f"{file_size(request.response_limit)}. Request less data, for example with limit=, or pass a larger "
-        "response_limit= to the client. If the answer should be small, check base_url and the proxies: another server "
-        "may have answered",
+        "response_limit= to the client. If the response should be small, check base_url and the proxies: another "
+        "server may have answered",
         limit=request.response_limit,
         size=size,
         operation=request.operation,
@@ -294,17 +295,17 @@ def _translated(error: OSError, request: Request) -> TransportError:
     host = urlsplit(request.url).hostname
     if isinstance(error, TimeoutError) and was_unsent(error.__cause__):
         return ConnectError(
-            f"no connection to {host} within {request.timeout or 0:g} s. Check the network, the proxies, and base_url "
-            "if you passed it",
+            f"could not connect to {host} within {request.timeout or 0:g} s. Check the network, the proxies, and "
+            "base_url if you passed it",
             operation=request.operation,
         )
     if isinstance(error, TimeoutError):
-        return AttemptTimeout(f"{host} did not answer within {request.timeout or 0:g} s", operation=request.operation)
+        return AttemptTimeout(f"{host} did not respond within {request.timeout or 0:g} s", operation=request.operation)
     if isinstance(error, (ConnectionRefusedError, socket.gaierror)):
         return ConnectError(
-            f"no connection to {host}: {error.strerror or type(error).__name__}", operation=request.operation
+            f"could not connect to {host}: {error.strerror or type(error).__name__}", operation=request.operation
         )
     return ResponseLost(
-        f"the connection to {host} broke before the answer was complete ({type(error).__name__})",
+        f"the connection to {host} broke before the response was complete ({type(error).__name__})",
         operation=request.operation,
     )

@@ -1,7 +1,7 @@
 """The state of a running call: its attempts, the delays between them, and its deadline.
 
 Calls to the Launch API and to the hosts that issue tokens work in the same way. Each attempt ends in a result or in an
-error. After an error, the retry policy decides whether there is another attempt. The error of a failed call says how
+error. After an error, the retry policy decides whether there is another attempt. The error of a failed call reports how
 often the SDK sent the request, and whether the service may have acted on an attempt.
 """
 
@@ -34,7 +34,7 @@ from launch_async.wire.header_values import parse_retry_after
 __all__ = ["CallState", "noting"]
 
 _MOVED: Final = frozenset({301, 307, 308})
-"""Redirects that mean that the server did not act. A 302 or 303 may also link the result of the request."""
+"""Statuses of redirects after which the server has not acted. A 302 or 303 may also link to a request's result."""
 
 _PROCESS: Final = os.urandom(4).hex()
 _numbers = itertools.count(1)
@@ -45,7 +45,7 @@ _CURRENT_CALL: Final[ContextVar[CallState]] = ContextVar("launch_async_current_c
 
 
 def noting(send: Send) -> Send:
-    """Return a function that sends a request and reports the outcome to its call, below all middleware."""
+    """Return a function that sends a request and reports the outcome to its call. It runs below all middleware."""
 
     async def noted(request: Request) -> Response:
         return await _CURRENT_CALL.get()._send_and_note(send, request)  # noqa: SLF001
@@ -71,16 +71,16 @@ class CallState:
         retry: The retry policy.
         timeout: Seconds for the whole call.
         repeatable: Whether the SDK may repeat the request although the service may have acted on an earlier attempt.
-        changes_something: Whether the call may change something, so that its outcome is unknown if the answer is lost.
+        changes_something: Whether the call may change something. Its outcome is then unknown if the response is lost.
         paced: Whether a rate limiter delays requests after a 429.
         layered: Whether middleware surrounds each exchange, so that `noting` reports the outcome.
         clock: The loop's clock.
         ends: When the call must end, by the loop's clock.
         attempts: Number of attempts that were sent.
-        status: Status of the last answer.
-        maybe_done: Whether the service may have acted on an attempt whose answer was lost.
+        status: Status of the last response.
+        maybe_done: Whether the service may have acted on an attempt whose response was lost.
         sent_at: When the last attempt was sent, by the loop's clock.
-        answered_at: When the last answer arrived, by the loop's clock.
+        answered_at: When the last response arrived, by the loop's clock.
         credentials: Headers of the last attempt that contain its credentials.
         is_renewed: Whether the call has renewed its credentials.
     """
@@ -157,13 +157,13 @@ class CallState:
                     if delay:
                         await asyncio.sleep(delay)
         except LaunchError as error:
-            self._sign(error)
+            self._add_details(error)
             raise
         except TimeoutError:
             if not deadline.expired:
                 raise
         raise DeadlineExceeded(
-            f"{self.operation} did not end within its timeout of {self.timeout:g} s: {self._progress}",
+            f"{self.operation} did not end within its timeout of {self.timeout:g} s. {self._progress}",
             operation=self.operation,
             request_id=self.request_id,
             attempts=self.attempts,
@@ -171,7 +171,7 @@ class CallState:
         )
 
     async def exchange(self, send: Send, request: Request) -> Response | LaunchError:
-        """Send once; return the answer of any status, or the error that came instead of one."""
+        """Send the request once. Return the response with any status, or the error if there is no response."""
         self.attempts += 1
         self._in_flight, self.sent_at = not self.layered, self.clock()
         if self.layered:
@@ -187,7 +187,7 @@ class CallState:
             self._in_flight &= not self._is_connecting
             raise
         except Exception:
-            # After an unknown error of a transport, the service may have acted. With middleware, `noting` records this.
+            # A transport's unknown error may come after the service has acted. With middleware, `noting` records this.
             self.maybe_done |= not self.layered
             raise
         self._in_flight = False
@@ -195,7 +195,7 @@ class CallState:
         self.status = response.status
         self.answered_at = self.clock()
         received(request, response, self.answered_at - self.sent_at)
-        # If aiohttp sent the request twice, this is the answer to the second send. The first answer was lost.
+        # If aiohttp sent the request twice, this is the response to the second send. The first response was lost.
         self.maybe_done |= response.sends > 1 and not response.is_success
         return response
 
@@ -210,7 +210,7 @@ class CallState:
             self._opened += (response.stream,)
 
     def refusal(self, response: Response, *, secrets: tuple[str, ...], region_hint: str = "") -> APIError:
-        """Return the error for an answer that is not a success."""
+        """Return the error for a response that is not a success."""
         self._refusals += response.status == 429
         self.maybe_done |= self._is_ambiguous(response.status)
         from launch_async.wire.error_bodies import error_from_answer
@@ -228,15 +228,15 @@ class CallState:
     @property
     def _progress(self) -> str:
         if self._is_connecting:
-            return "it was still connecting"
-        return "it was waiting for an answer" if self._in_flight else "it was waiting for its next attempt"
+            return "The SDK was still connecting"
+        return f"The SDK was waiting for {'a response' if self._in_flight else 'the next attempt'}"
 
     def _is_ambiguous(self, status: int) -> bool:
-        """Return whether the service may have acted on a request that it answered with this status, such as 500."""
+        """Return whether the service may have acted on a request although it answered with this status."""
         return status in TRANSIENT or (status >= 500 and not self.repeatable)
 
     async def _send_and_note(self, send: Send, request: Request) -> Response:
-        """Send the request and record its outcome, because a middleware may raise before or after the send."""
+        """Send the request and record its outcome, because middleware may raise before or after the send."""
         self._in_flight = True
         try:
             response = await send(request)
@@ -273,8 +273,8 @@ class CallState:
             on_retry(decision)
         return decision.delay
 
-    def _sign(self, error: LaunchError) -> None:
-        """Add the details of this call to an error. The error of another call (a token refresh) keeps its attempts."""
+    def _add_details(self, error: LaunchError) -> None:
+        """Add this call's details to an error. The error of another call, such as a token refresh, keeps its own."""
         error.operation = error.operation or self.operation
         error.request_id = error.request_id or self.request_id
         if error.operation == self.operation:

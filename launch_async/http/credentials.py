@@ -11,7 +11,7 @@ from launch_async.http.base import Transport
 __all__ = ["Credentials", "Issuer", "TokenKind", "check_organization"]
 
 TokenKind: TypeAlias = Literal["user", "app"]
-"""The owner of a token. An app (M2M) can do everything except creations from Git."""
+"""The owner of a token. An app (M2M) can do everything that a user can, except create from Git."""
 
 
 class Issuer(NamedTuple):
@@ -56,7 +56,7 @@ class Credentials(Protocol):
 
     @property
     def location(self) -> str | None:
-        """The region that issued the token, in any spelling of its name; None if the region is not known."""
+        """The region that issued the token, by any of its names; None if the region is not known."""
         return None
 
     def bound(self, issuer: Issuer) -> Credentials:  # noqa: ARG002, RUF100
@@ -82,7 +82,7 @@ def check_organization(
     """
     if credentials is not None and credentials.needs_organization and organization_uid is None:
         raise ConfigurationError(
-            "organization_uid is missing: Launch refuses an authtoken without it. Pass organization_uid='blt...' to "
-            "the client. The console shows the UID in the organization's settings",
+            "organization_uid is missing. Launch refuses an authtoken without an organization UID. Pass "
+            "organization_uid='blt...' to the client. The console shows the UID in the organization's settings",
             operation=operation,
         )

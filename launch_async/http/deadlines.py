@@ -36,13 +36,13 @@ class Deadline:
         self._seconds = seconds
 
     def __enter__(self) -> Self:
-        loop, watch = asyncio.get_running_loop(), _here.watch
+        loop, watch = asyncio.get_running_loop(), _current_thread.watch
         if watch is None or watch.loop is not loop:
-            watch = _here.watch = _Watch(loop)
+            watch = _current_thread.watch = _Watch(loop)
         self._watch = watch
         task = asyncio.current_task(loop)
         if task is None:
-            raise RuntimeError("a deadline needs a task that it can cancel")
+            raise RuntimeError("a deadline works only inside a task, because it cancels the task")
         self._task = task
         self._cancelling = task.cancelling()
         if self._seconds is not None:
@@ -68,7 +68,7 @@ class Deadline:
 
 
 class _Watch:
-    """The deadlines on one event loop, and the time of the next check; infinity for no check."""
+    """The deadlines on one event loop, and the time of the next check; infinity if there is none."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -85,17 +85,17 @@ class _Watch:
 
     def _check(self) -> None:
         now, self._timer, self.next_check = self.next_check, None, math.inf
-        for deadline in [one for one in self.entered if one.when <= now]:
+        for deadline in [entry for entry in self.entered if entry.when <= now]:
             deadline.expire()
         nearest = min((deadline.when for deadline in self.entered), default=math.inf)
         if nearest < math.inf:
             self.check_at(nearest)
 
 
-class _Here(threading.local):
+class _CurrentThread(threading.local):
     """The deadlines on the event loop that the current thread used last."""
 
     watch: _Watch | None = None
 
 
-_here: Final = _Here()
+_current_thread: Final = _CurrentThread()

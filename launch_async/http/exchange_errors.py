@@ -23,20 +23,20 @@ from launch_async.errors import (
 if TYPE_CHECKING:
     from launch_async.http.base import Request
 
-__all__ = ["CONNECT_TIMEOUT", "redirect_refused", "translated"]
+__all__ = ["CONNECT_TIMEOUT_S", "redirect_refused", "translated"]
 
-CONNECT_TIMEOUT: Final = 10.0
+CONNECT_TIMEOUT_S: Final = 10.0
 """Maximum time to make a connection, in seconds."""
 
 
-def translated(error: BaseException, request: Request, sends: int, *, left: bool = True) -> TransportError | None:
-    """Return the SDK's error for an error of aiohttp; None if the error is neither aiohttp's nor the network's.
+def translated(error: BaseException, request: Request, sends: int, *, maybe_sent: bool = True) -> TransportError | None:
+    """Return the SDK's error for an exception; None if neither aiohttp nor the network caused the exception.
 
     Args:
         error: The exception that the exchange raised.
         request: The request.
-        sends: How often aiohttp sent the request.
-        left: Whether the request may have been sent, because there was a connection for it.
+        sends: Number of times that aiohttp sent the request.
+        maybe_sent: Whether the request may have been sent, because there was a connection for it.
     """
     import aiohttp
 
@@ -44,25 +44,25 @@ def translated(error: BaseException, request: Request, sends: int, *, left: bool
         return None
     host, operation = _origin_of(request.url).rpartition("/")[2], request.operation
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        left = sends > 1
+        maybe_sent = sends > 1
     elif isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
         # aiohttp may have sent the request on a kept-alive connection that broke, and then failed to connect again.
-        left = sends > 1
+        maybe_sent = sends > 1
     elif (sends <= 1 or request.method == "GET") and (alert := _certificate_alert(error)) is not None:
         # In TLS 1.3, the server refuses a client certificate only after the client has sent its request. The server
         # does not read that request.
-        return ConnectError(f"no secure connection to {host}: {alert}", operation=operation, retryable=False)
+        return ConnectError(f"{_NOT_SECURE} to {host}: {alert}", operation=operation, retryable=False)
     is_network = isinstance(error, (aiohttp.ClientError, OSError))
-    if not left and is_network and not isinstance(error, aiohttp.NonHttpUrlClientError):
+    if not maybe_sent and is_network and not isinstance(error, aiohttp.NonHttpUrlClientError):
         reason, lasting = _reason(error)
         is_secure = isinstance(error, aiohttp.ClientConnectorSSLError | aiohttp.ClientConnectorCertificateError)
         return ConnectError(
-            f"no {'secure ' if is_secure else ''}connection to {host}: {reason}",
+            f"{_NOT_SECURE if is_secure else 'could not connect'} to {host}: {reason}",
             operation=operation,
             retryable=False if lasting else None,
         )
     if isinstance(error, TimeoutError):
-        return AttemptTimeout(f"{host} did not answer within {request.timeout or 0:g} s", operation=operation)
+        return AttemptTimeout(f"{host} did not respond within {request.timeout or 0:g} s", operation=operation)
     if isinstance(error, (ValueError, aiohttp.NonHttpUrlClientError)) and not _is_malformed(error):
         # The URL or a header is malformed. The error of aiohttp repeats the value, which may be a secret.
         return ConnectError(
@@ -72,20 +72,21 @@ def translated(error: BaseException, request: Request, sends: int, *, left: bool
         )
     if _is_malformed(error):
         return MalformedResponse(
-            f"the answer of {host} cannot be read: {_fault(error)}. Check base_url and the proxies: another server "
+            f"the response from {host} cannot be read: {_fault(error)}. Check base_url and the proxies: another server "
             "may have answered",
             operation=operation,
         )
     if is_network:
         # With TLS 1.3, a server that requires a client certificate may break the connection after the handshake.
-        hint = f". If this happens each time, perhaps {_WANTS_CERTIFICATE}" if request.url.startswith("https:") else ""
+        hint = f". If this happens every time, perhaps {_NEEDS_CERTIFICATE}" if request.url.startswith("https:") else ""
         return ResponseLost(
-            f"the connection to {host} broke before the answer was complete ({type(error).__name__}){hint}",
+            f"the connection to {host} broke before the response was complete ({type(error).__name__}){hint}",
             operation=operation,
         )
     return None
 
 
+_NOT_SECURE: Final = "could not establish a secure connection"
 _NETWORK: Final = "Check the network, the proxies, and base_url if you passed it"
 
 
@@ -101,23 +102,23 @@ def _reason(error: BaseException) -> tuple[str, bool]:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy refused the connection with status {error.status}. {_NETWORK}", False
     if isinstance(error, aiohttp.ClientResponseError):
-        return "the proxy did not answer CONNECT with HTTP. Check the address of the proxy", True
+        return "the proxy did not respond to CONNECT with valid HTTP. Check the address of the proxy", True
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         reason = error.strerror or type(error).__name__
         return f"the proxy {error.host}:{error.port} cannot be reached ({reason}). {_NETWORK}", False
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         # The name may also be the name of the proxy.
         reason = error.strerror or type(error).__name__
-        return f"the name {error.host} cannot be found ({reason}). {_NETWORK}", False
+        return f"the host name {error.host} cannot be found ({reason}). {_NETWORK}", False
     if isinstance(error, aiohttp.ClientConnectorError) and error.ssl and not error.strerror:
-        causes = f"there is no common TLS version or cipher, a proxy interferes, or {_WANTS_CERTIFICATE}"
-        return f"the connection was closed during the TLS handshake, without a reason. Possible causes: {causes}", False
+        causes = f"there is no common TLS version or cipher, a proxy interferes, or {_NEEDS_CERTIFICATE}"
+        return f"the connection was closed during the TLS handshake without a reason. Possible causes: {causes}", False
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"{error.strerror or type(error).__name__}. {_NETWORK}", False
     if isinstance(error, TimeoutError):
-        limit = f"it took more than {CONNECT_TIMEOUT:g} s, or more than 90 % of the attempt's timeout"
+        limit = f"connecting took more than {CONNECT_TIMEOUT_S:g} s, or more than 90 % of the attempt's timeout"
         return f"{limit}. {_NETWORK}", False
-    return f"the connection broke while it was made ({type(error).__name__}). {_NETWORK}", False
+    return f"the connection broke before it was established ({type(error).__name__}). {_NETWORK}", False
 
 
 _EXPIRED, _NOT_YET, _OTHER_NAMES = 10, 9, (62, 64)
@@ -138,11 +139,11 @@ def _certificate_fault(error: Exception) -> str:
             f"its certificate is for another host ({getattr(error, 'verify_message', '').rstrip('.')}). Check base_url "
             "and the proxies: another server may have answered"
         )
-    return "its certificate is not trusted. Pass ssl_context= if it is from a private certificate authority"
+    return "its certificate is not trusted. If a private certificate authority issued it, pass ssl_context="
 
 
 _ABOUT_CERTIFICATE: Final = "ALERT_.*CERTIFICATE|ALERT_UNKNOWN_CA"
-_WANTS_CERTIFICATE: Final = (
+_NEEDS_CERTIFICATE: Final = (
     "the server requires a client certificate: load it with ssl_context.load_cert_chain(), and pass ssl_context="
 )
 
@@ -151,13 +152,13 @@ def _handshake_fault(error: BaseException | None) -> str:
     """Return why a TLS handshake failed."""
     reason = str(getattr(error, "reason", "") or "")
     if re.search(_ABOUT_CERTIFICATE, reason):
-        return _WANTS_CERTIFICATE
+        return _NEEDS_CERTIFICATE
     if "PROTOCOL" in reason or "VERSION" in reason.removeprefix("WRONG_VERSION"):
         return "the server offers no TLS version that the client accepts (1.2 or newer). Check ssl_context= and proxies"
     if reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}:
         return "the server does not use TLS on this port. Check the port in base_url, and the proxies"
     if "HANDSHAKE_FAILURE" in reason:
-        return f"the TLS handshake failed ({reason}): there is no common cipher, or {_WANTS_CERTIFICATE}"
+        return f"the TLS handshake failed ({reason}): there is no common cipher, or {_NEEDS_CERTIFICATE}"
     detail = f" ({reason})" if reason else ""
     return f"the TLS handshake failed{detail}. Check base_url, the proxies and ssl_context="
 
@@ -174,7 +175,7 @@ def _certificate_alert(error: BaseException) -> str | None:
 
 
 def _is_malformed(error: BaseException) -> bool:
-    """Return whether the answer violates HTTP. An answer that merely ends too early does not count."""
+    """Return whether the response violates HTTP. A response that merely ends too early does not count."""
     import aiohttp
     from aiohttp import http_exceptions
 
@@ -188,23 +189,23 @@ def _is_malformed(error: BaseException) -> bool:
 
 
 def _fault(error: BaseException) -> str:
-    """Return what is wrong with an answer, without quoting it, because a header may contain a secret."""
-    words = f"{error} {error.__cause__}".lower()
-    if "more than" in words and "reading" in words:
+    """Return what is wrong with a response, without quoting it, because a header may contain a secret."""
+    message = f"{error} {error.__cause__}".lower()
+    if "more than" in message and "reading" in message:
         return "its first line or one of its headers is too long"
-    if "encoding" in words and "decode" in words:
+    if "encoding" in message and "decode" in message:
         return "its body does not match its Content-Encoding header"
-    if "chunk" in words or "transfer" in words:
+    if "chunk" in message or "transfer" in message:
         return "its body does not match its Transfer-Encoding header"
     return "it is not valid HTTP"
 
 
 def redirect_refused(request: Request, status: int, location: str) -> RedirectRefused:
-    """Return the error for an answer that redirects the request."""
-    asked, target = _origin_of(request.url), _origin_of(location)
-    there = f"{asked.partition(':')[0]}:{target}" if target.startswith("//") else target or asked
+    """Return the error for a response that redirects the request."""
+    origin, target = _origin_of(request.url), _origin_of(location)
+    there = f"{origin.partition(':')[0]}:{target}" if target.startswith("//") else target or origin
     return RedirectRefused(
-        f"{asked} redirects this request to {there}. The SDK never follows redirects. "
+        f"{origin} redirects this request to {there}. The SDK never follows redirects. "
         "Check base_url, the region and the proxy",
         operation=request.operation,
         status=status,
@@ -212,7 +213,7 @@ def redirect_refused(request: Request, status: int, location: str) -> RedirectRe
 
 
 def _origin_of(url: str) -> str:
-    """Return scheme and host of a URL, without credentials; empty if the URL has no host or cannot be parsed."""
+    """Return the scheme and host of a URL, without credentials; empty if the URL has no host or cannot be parsed."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A transport for tests, which sends nothing and stores every request."""
+"""A transport for tests that sends nothing and stores every request."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class FakeTransport:
     """A transport for tests. Use it as `LaunchClient(transport=FakeTransport(...))` in both packages.
 
     Args:
-        answers: One answer for each request, in this order. The last answer is also used for all further requests. Each
-            is a response, a JSON document, an error to raise, or a function that gets the request and returns one of
-            these. Without answers, every request raises an error.
+        answers: One answer for each request, in order. All further requests get the last answer. An answer is a
+            response, a JSON document, an error to raise, or a function that takes the request and returns one of these.
+            Without answers, every request raises an error.
 
     Attributes:
         requests: The requests so far.
@@ -46,7 +46,7 @@ class FakeTransport:
         self.requests.append(request)
         if not self._answers:
             raise ConfigurationError(
-                f"FakeTransport has no answer for {request.operation}: pass answers, as in FakeTransport(Response(200))"
+                f"FakeTransport has no answer for {request.operation}. Pass answers, as in FakeTransport(Response(200))"
             )
         step = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         answer = await _called(step, request) if callable(step) else step

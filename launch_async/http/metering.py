@@ -16,7 +16,7 @@ class Meter:
     """Counts the requests that are sent while the meter is active.
 
     Attributes:
-        priority: The most urgent priority of the requests. Requests with a more urgent priority get this priority.
+        priority: The most urgent priority that the requests can have. More urgent requests get this priority instead.
         requests: Number of attempts that were sent.
         waited: Seconds that the attempts waited for the rate limit.
         maybe_done: Whether the service may have acted on a request that ended in an error.

@@ -23,14 +23,14 @@ READ: Final = (_MANAGE, "launch.projects:read")
 WRITE: Final = (_MANAGE, "launch.projects:write")
 DELETE: Final = (_MANAGE, "launch.projects:delete")
 _ADVICE: Final = {
-    "project_uid": "; launch.find({text!r}) gives the UID of a project by its name",
-    "environment_uid": "; launch.find(project, {text!r}) gives the UIDs of an environment by its name",
-    "deployment_uid": "; launch.deployments.list(project_uid, environment_uid) shows the UIDs",
-    "domain_uid": "; launch.domains.list(project_uid, environment_uid) shows the UIDs",
-    "project_uids": "; projects= takes names",
-    "environment_uids": "; environments= takes names",
+    "project_uid": ". If it is the name of a project, launch.find({text!r}) returns the UID",
+    "environment_uid": ". If it is the name of an environment, launch.find(project, {text!r}) returns the UIDs",
+    "deployment_uid": ". launch.deployments.list(project_uid, environment_uid) returns the deployments with their UIDs",
+    "domain_uid": ". launch.domains.list(project_uid, environment_uid) returns the domains with their UIDs",
+    "project_uids": ". To select projects by name, pass projects=",
+    "environment_uids": ". To select environments by name, pass environments=",
 }
-"""Advice in the error about a malformed UID, by the kind of the UID."""
+"""Advice in the error about a malformed UID, by the name of the argument."""
 
 
 class Operation(NamedTuple):
@@ -43,7 +43,7 @@ class Operation(NamedTuple):
         scopes: OAuth scopes, of which one is enough; empty if they are not known.
         authenticated: Whether the operation needs credentials.
         budgeted: Whether the operation counts against the organization's rate limit.
-        once: Whether the SDK does not send the request again after a lost answer, although its method is idempotent.
+        once: Whether the SDK does not send the request again after a lost response, although its method is idempotent.
     """
 
     name: str
@@ -79,13 +79,13 @@ def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:
     """
     # Callers without a type checker may pass any object, which would become part of the path.
     if not isinstance(uid, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        own = name.rpartition(".")[2]
-        attribute = next((one for one in (own, "uid") if hasattr(uid, one)), None)
-        instead = f"; pass its {attribute}" if attribute else ""
-        raise InvalidArgumentError(name, f"expected a string, got {type(uid).__name__}{instead}", operation=operation)
+        argument = name.rpartition(".")[2]
+        attribute = next((known for known in (argument, "uid") if hasattr(uid, known)), None)
+        instead = f". Pass its attribute {attribute}" if attribute else ""
+        raise InvalidArgumentError(name, f"must be a string, not {type(uid).__name__}{instead}", operation=operation)
     if not is_uid(uid):
         advice = _ADVICE.get(name.rpartition(".")[2], "").format(text=uid[:60])
-        problem = "is empty" if not uid else f"{uid[:60]!r} is not 24 lower-case hex digits{advice}"
+        problem = f"must be a UID of 24 lower-case hex digits, not {uid[:60]!r}{advice}" if uid else "must not be empty"
         raise InvalidArgumentError(name, problem, rule="reference/facts.md#4-resources", operation=operation)
     return uid
 
@@ -99,13 +99,13 @@ def check_text(
         InvalidArgumentError: The text breaks one of these rules.
     """
     if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgumentError(name, f"expected a string, got {type(text).__name__}")
+        raise InvalidArgumentError(name, f"must be a string, not {type(text).__name__}")
     if not text.strip():
-        raise InvalidArgumentError(name, "is empty", rule=rule)
+        raise InvalidArgumentError(name, "must not be empty", rule=rule)
     if longest is not None and len(text) > longest:
-        raise InvalidArgumentError(name, f"has {len(text)} characters, {longest} are allowed", rule=rule)
+        raise InvalidArgumentError(name, f"must have at most {longest} characters, not {len(text)}", rule=rule)
     if not is_encodable(text):
-        raise InvalidArgumentError(name, "cannot be encoded as UTF-8", rule="openapi.yaml")
+        raise InvalidArgumentError(name, "contains characters that UTF-8 cannot encode", rule="openapi.yaml")
     return text
 
 
@@ -115,7 +115,7 @@ def is_encodable(text: str) -> bool:
 
 
 def check_page(limit: int | None, skip: int) -> None:
-    """Check the bounds of a page. `limit=0` would request all items in one answer.
+    """Check the bounds of a page. `limit=0` would request all items in one response.
 
     Raises:
         InvalidArgumentError: `limit` is outside 1 to 100, `skip` is negative, or one of them is not a whole number.
@@ -123,14 +123,14 @@ def check_page(limit: int | None, skip: int) -> None:
     for name, figure in {"limit": 1 if limit is None else limit, "skip": skip}.items():
         _check_whole(name, figure)
     if limit is not None and not 1 <= limit <= 100:
-        raise InvalidArgumentError("limit", f"{limit!r} is outside 1 to 100", rule="reference/facts.md#4-resources")
+        raise InvalidArgumentError("limit", f"must be 1 to 100, not {limit}", rule="reference/facts.md#4-resources")
     if skip < 0:
-        raise InvalidArgumentError("skip", f"{skip!r} is negative", rule="reference/facts.md#4-resources")
+        raise InvalidArgumentError("skip", f"must be 0 or more, not {skip}", rule="reference/facts.md#4-resources")
 
 
 def _check_whole(name: str, figure: object) -> None:
     if isinstance(figure, bool) or not isinstance(figure, Integral):
-        raise InvalidArgumentError(name, f"{figure!r} is not a whole number", rule="openapi.yaml")
+        raise InvalidArgumentError(name, f"must be a whole number, not {figure!r}", rule="openapi.yaml")
 
 
 def check_timeout(timeout: object) -> None:
@@ -152,7 +152,7 @@ def check_callback(**callbacks: object) -> None:
     for name, callback in callbacks.items():
         if inspect.iscoroutinefunction(callback):
             raise InvalidArgumentError(
-                name, "is a coroutine function, which the SDK would not await. Pass a plain function"
+                name, "must be a plain function, because the SDK does not await it. A coroutine function would not run"
             )
 
 
@@ -163,6 +163,6 @@ def check_count(name: str, items: Sequence[object], *, most: int, rule: str) -> 
         InvalidArgumentError: The list is empty, or has more than `most` items.
     """
     if not items:
-        raise InvalidArgumentError(name, "is empty", rule=rule)
+        raise InvalidArgumentError(name, "must not be empty", rule=rule)
     if len(items) > most:
-        raise InvalidArgumentError(name, f"has {len(items)} entries, {most} are allowed", rule=rule)
+        raise InvalidArgumentError(name, f"must have at most {most} entries, not {len(items)}", rule=rule)

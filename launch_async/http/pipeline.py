@@ -57,7 +57,7 @@ _SECRET_HEADERS: Final = frozenset({"authtoken", "authorization"})
 T = TypeVar("T")
 
 COLLECTED: Final = 8
-"""Factor by which an answer that is collected in parts, such as a log, may exceed `response_limit`."""
+"""Factor by which a response that is collected in parts, such as a log, may exceed `response_limit`."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -72,12 +72,13 @@ class Call:
         body: JSON body; None for no body.
         secrets: Values of the body that must not appear in errors and logs.
         timeout: Seconds for the whole call; None for the client's default.
-        reclassify: Checks an error answer before the retry policy decides, and returns the final error. It may send
+        reclassify: Checks an error response before the retry policy decides, and returns the final error. It may send
             requests.
         user_only: Whether this variant of the operation needs a user's token.
-        collect: Called before each attempt. It returns a function that receives the parts of a success's body. The body
-            may then be much longer than other bodies.
-        streamed: Whether the caller reads the body of a success while it arrives; only for `Pipeline.stream`.
+        collect: Called before each attempt. It returns a function that receives the parts of a successful response's
+            body. The body may then be much longer than other bodies.
+        streamed: Whether the caller reads the body of a successful response while it arrives; only for
+            `Pipeline.stream`.
         attempt_timeout: Seconds for one exchange, if shorter than the timeout of the pipeline.
     """
 
@@ -112,7 +113,7 @@ class Pipeline:
         transport: Performs one exchange.
         timeout: Seconds for a whole call.
         attempt_timeout: Seconds for one exchange; None if only the timeout of the call applies.
-        response_limit: Maximum size of the answer to a call, in bytes.
+        response_limit: Maximum size of the response to a call, in bytes.
         hooks: An observer.
         middleware: The user's middleware, the outermost first.
         user_agent: Value of the User-Agent header.
@@ -240,7 +241,7 @@ class Pipeline:
         """Return a function that sends a request to a deployed site.
 
         It uses no credentials, rate limit, retries or middleware. It uses separate connections if the transport offers
-        them, as `AiohttpTransport` does. Such a transport returns redirects as answers.
+        them, as `AiohttpTransport` does. Such a transport returns redirects as responses.
         """
         self._check_open()
         if self._sites is None:
@@ -253,7 +254,7 @@ class Pipeline:
         return self.read(call, _unchanged)
 
     def read(self, call: Call, reader: Callable[[Response], T]) -> Coroutine[object, object, T]:
-        """Send a call until it succeeds, fails permanently, or reaches its deadline, and read its answer.
+        """Send a call until it succeeds, fails permanently, or reaches its deadline, and read its response.
 
         Raises:
             LaunchError: See `launch_async.errors`.
@@ -267,20 +268,20 @@ class Pipeline:
         return getattr(self._transport, "streams", False) is True
 
     async def stream(self, call: Call) -> Response:
-        """Send a call as `read` does, and return its answer as soon as the headers have arrived.
+        """Send a call as `read` does, and return its response as soon as the headers have arrived.
 
-        The deadline of the call applies only until then. The caller must read the `stream` of the answer and close it.
-        If a middleware has read the body, the answer has no stream.
+        The deadline of the call applies only until then. The caller must read and close the `stream` of the response.
+        If middleware has read the body, the response has no stream.
         """
-        one = self._state_of(call)
+        state = self._state_of(call)
         try:
             streamed = attrs.evolve(call, streamed=True)
             send = self._observed if self._is_observed else self._sent
-            answer = await send(streamed, one, _unchanged)
+            answer = await send(streamed, state, _unchanged)
         except BaseException:
-            one.close_streams()
+            state.close_streams()
             raise
-        one.close_streams(kept=answer.stream)
+        state.close_streams(kept=answer.stream)
         return answer
 
     def _state_of(self, call: Call) -> CallState:
@@ -300,15 +301,15 @@ class Pipeline:
     def _is_observed(self) -> bool:
         return self._hooks is not None or _LOG.isEnabledFor(logging.DEBUG)
 
-    async def _observed(self, call: Call, one: CallState, reader: Callable[[Response], T]) -> T:
+    async def _observed(self, call: Call, state: CallState, reader: Callable[[Response], T]) -> T:
         from launch_async.hooks import Hooks, RequestFinished, RequestStarted
 
         hooks, clock = self._hooks or Hooks(), asyncio.get_running_loop().time
         name, method = call.operation.name, call.operation.method
-        hooks.request_started(RequestStarted(one.request_id, name, method, call.shown_path))
+        hooks.request_started(RequestStarted(state.request_id, name, method, call.shown_path))
         started, failure = clock(), None
         try:
-            return await self._sent(call, one, reader)
+            return await self._sent(call, state, reader)
         except BaseException as error:
             failure = type(error).__name__
             raise
@@ -318,81 +319,81 @@ class Pipeline:
                 "%s %s: %s after %.3f s",
                 method,
                 name,
-                failure or one.status,
+                failure or state.status,
                 took,
                 extra={
                     "operation": name,
-                    "request_id": one.request_id,
-                    "status": one.status,
-                    "attempts": one.attempts,
+                    "request_id": state.request_id,
+                    "status": state.status,
+                    "attempts": state.attempts,
                     "duration": took,
                 },
             )
-            hooks.request_finished(RequestFinished(one.request_id, name, one.status, one.attempts, took, failure))
+            hooks.request_finished(RequestFinished(state.request_id, name, state.status, state.attempts, took, failure))
 
-    def _sent(self, call: Call, one: CallState, reader: Callable[[Response], T]) -> Coroutine[object, object, T]:
-        return one.run(
-            partial(self._attempt, call, one, reader),
-            reconsider=partial(self._reconsider, call, one),
-            on_retry=partial(self._report_retry, one),
+    def _sent(self, call: Call, state: CallState, reader: Callable[[Response], T]) -> Coroutine[object, object, T]:
+        return state.run(
+            partial(self._attempt, call, state, reader),
+            reconsider=partial(self._reconsider, call, state),
+            on_retry=partial(self._report_retry, state),
         )
 
-    async def _attempt(self, call: Call, one: CallState, reader: Callable[[Response], T]) -> T | LaunchError:
+    async def _attempt(self, call: Call, state: CallState, reader: Callable[[Response], T]) -> T | LaunchError:
         """Wait for the rate limit and send the request once; return the result of the reader, or the error."""
         operation = call.operation
         credentials = self._credentials if operation.authenticated else None
-        one.credentials = {} if credentials is None else await credentials.headers()
-        request = self._request(call, one.credentials)
-        left = one.ends - one.clock()
-        if not left > 0:
+        state.credentials = {} if credentials is None else await credentials.headers()
+        request = self._request(call, state.credentials)
+        time_left = state.ends - state.clock()
+        if not time_left > 0:
             raise DeadlineExceeded(f"the deadline passed before {operation.name} could be sent")
         permit, meters = None, METERS.get()
         if operation.budgeted:
             priority = max(meter.priority for meter in meters) if meters else Priority.INTERACTIVE
-            permit = await self._budget.acquire(operation, priority=priority, timeout=left)
+            permit = await self._budget.acquire(operation, priority=priority, timeout=time_left)
             if meters or permit.waited:
-                self._report_wait(one, meters, permit)
+                self._report_wait(state, meters, permit)
         changes = operation.method in CHANGING
         if changes:
             note_change()
         try:
-            response = await one.exchange(self._send, request)
+            response = await state.exchange(self._send, request)
         except BaseException as error:
-            _settle_without_answer(permit, error, one.clock())
+            _settle_without_answer(permit, error, state.clock())
             raise
         finally:
             if changes:
                 note_change()
             for meter in meters:
-                meter.maybe_done |= one.maybe_done
+                meter.maybe_done |= state.maybe_done
         if isinstance(response, LaunchError):
-            _settle_without_answer(permit, response, one.clock())
+            _settle_without_answer(permit, response, state.clock())
             return response
         header = finder(response.headers)
         if permit is not None:
-            permit.answered(_answer(response, header, one.answered_at))
-        self.clock.observe(header("Date"), sent=one.sent_at, received=one.answered_at)
+            permit.answered(_answer(response, header, state.answered_at))
+        self.clock.observe(header("Date"), sent=state.sent_at, received=state.answered_at)
         if response.is_success:
             if operation.authenticated:
                 self._budget.learn(response.body)
             return reader(response)
         region_hint = self._region_hint(self._credentials.location if self._credentials else None)
-        # Without a local variable for the secrets, because tracebacks may show local variables.
-        refusal = one.refusal(response, secrets=(*_tokens_in(request), *call.secrets), region_hint=region_hint)
-        if isinstance(refusal, NotFoundError) and operation.method == "DELETE" and one.maybe_done:
+        # The secrets are in no local variable, because tracebacks may show local variables.
+        refusal = state.refusal(response, secrets=(*_tokens_in(request), *call.secrets), region_hint=region_hint)
+        if isinstance(refusal, NotFoundError) and operation.method == "DELETE" and state.maybe_done:
             # An earlier attempt has deleted the resource.
             return reader(Response(204))
         return refusal
 
-    async def _reconsider(self, call: Call, one: CallState, failure: LaunchError) -> LaunchError | None:
+    async def _reconsider(self, call: Call, state: CallState, failure: LaunchError) -> LaunchError | None:
         """Return the final error of an attempt, or None if there are new credentials for another attempt."""
         if call.reclassify is not None and isinstance(failure, APIError):
             failure = await call.reclassify(failure)
         credentials = self._credentials if call.operation.authenticated else None
-        if one.is_renewed or credentials is None or not _is_refused_token(failure):
+        if state.is_renewed or credentials is None or not _is_refused_token(failure):
             return failure
-        one.is_renewed = True
-        return None if await self._renewed(credentials, one.credentials) else failure
+        state.is_renewed = True
+        return None if await self._renewed(credentials, state.credentials) else failure
 
     @property
     def is_for_app(self) -> bool:
@@ -403,8 +404,8 @@ class Pipeline:
         operation = call.operation
         if self._credentials is None:
             raise ConfigurationError(
-                "no credentials: pass Authtoken(...) with organization_uid=..., AccessToken(...), AppCredentials(...) "
-                "or OAuthCredentials(...), or use LaunchClient.from_env()",
+                "this client has no credentials. Pass Authtoken(...) with organization_uid=..., AccessToken(...), "
+                "AppCredentials(...) or OAuthCredentials(...) to the client, or use LaunchClient.from_env()",
                 operation=operation.name,
             )
         check_organization(self._credentials, self._organization_uid, operation=operation.name)
@@ -417,8 +418,8 @@ class Pipeline:
         granted = self._credentials.scopes
         if granted is not None and operation.scopes and not granted & set(operation.scopes):
             raise MissingScopeError(
-                f"{operation.name} needs the scope {' or '.join(operation.scopes)}, and the token has "
-                f"{', '.join(sorted(granted)) or 'no scopes'}. Get a token with this scope",
+                f"{operation.name} needs the scope {' or '.join(operation.scopes)}, but the token has "
+                f"{', '.join(sorted(granted)) or 'no scopes'}. Use a token that has the scope",
                 operation=operation.name,
             )
 
@@ -435,7 +436,7 @@ class Pipeline:
         if call.operation.authenticated and organization_uid is not None:
             headers["organization_uid"] = organization_uid
         if call.body is not None:
-            # Only with a body: the service answers 400 to a DELETE without a body that declares JSON (FACTS §3).
+            # Only with a body: the service refuses a DELETE that has this header and no body (FACTS §3).
             headers["Content-Type"] = "application/json"
         collect = None if call.collect is None else call.collect()
         return Request(
@@ -459,7 +460,7 @@ class Pipeline:
         query = {name: value for name, value in call.query.items() if value is not None} if call.query else {}
         return f"{url}?{urlencode(query)}" if query else url
 
-    def _report_wait(self, one: CallState, meters: Sequence[Meter], permit: Permit) -> None:
+    def _report_wait(self, state: CallState, meters: Sequence[Meter], permit: Permit) -> None:
         """Report the wait for the rate limit to observers, which may refuse the send."""
         try:
             for meter in meters:
@@ -471,24 +472,24 @@ class Pipeline:
             if self._hooks is not None and permit.waited:
                 from launch_async.hooks import BudgetWait
 
-                self._hooks.waited_for_budget(BudgetWait(one.request_id, one.operation, permit.waited))
+                self._hooks.waited_for_budget(BudgetWait(state.request_id, state.operation, permit.waited))
         except BaseException:
             permit.release()
             raise
 
-    def _report_retry(self, one: CallState, decision: Decision) -> None:
+    def _report_retry(self, state: CallState, decision: Decision) -> None:
         _LOG.info(
             "The SDK will send %s again in %.2f s (%s)",
-            one.operation,
+            state.operation,
             decision.delay,
             decision.reason,
-            extra={"operation": one.operation, "request_id": one.request_id, "attempts": one.attempts},
+            extra={"operation": state.operation, "request_id": state.request_id, "attempts": state.attempts},
         )
         if self._hooks is not None:
             from launch_async.hooks import RequestRetried
 
             self._hooks.request_retried(
-                RequestRetried(one.request_id, one.operation, one.attempts, decision.delay, decision.reason)
+                RequestRetried(state.request_id, state.operation, state.attempts, decision.delay, decision.reason)
             )
 
     async def _renewed(self, credentials: Credentials, sent: Mapping[str, str]) -> bool:
@@ -501,7 +502,7 @@ class Pipeline:
         try:
             return await asyncio.shield(self._refreshing)
         except LaunchError as error:
-            # Each call adds its details to its error, so calls must not share an error.
+            # Each call adds its own details to the error, so calls must not share an error.
             raise copy.copy(error) from None
 
     async def _refresh(self, credentials: Credentials) -> bool:

@@ -38,7 +38,7 @@ def raw_call(
     """
     verb = method.upper() if isinstance(method, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
     if verb not in _METHODS:
-        raise InvalidArgumentError("method", f"{method!r} is not one of {', '.join(sorted(_METHODS))}")
+        raise InvalidArgumentError("method", f"must be one of {', '.join(sorted(_METHODS))}, not {method!r}")
     if problem := _problem_of(path):
         raise InvalidArgumentError("path", problem)
     parameters = dict(_parameters(query))
@@ -65,15 +65,16 @@ def _parameters(query: Mapping[str, str | int | None]) -> Iterator[tuple[str, st
         elif value is None or isinstance(value, Integral) or (isinstance(value, str) and is_encodable(value)):
             yield name, value
         else:
-            raise InvalidArgumentError("query", f"{name} must be a whole number or a string that UTF-8 can encode")
+            problem = f"the value of {name!r} must be a whole number, or a string that UTF-8 can encode"
+            raise InvalidArgumentError("query", problem)
 
 
 def _problem_of(path: str) -> str:
     segments = unquote(path).split("/")
     if not path.startswith("/") or path.startswith("//") or {".", ".."} & set(segments):
-        return "must start with exactly one / and must not contain the segments . and .."
+        return "must start with exactly one slash, and must not contain the segments . and .."
     if any(mark in path for mark in "?#\\") or not path.isascii() or not path.isprintable() or " " in path:
-        return "must be quoted as in a URL. Pass the parameters of the query with query="
+        return "must be percent-encoded, without a query and a fragment. Pass the parameters of the query with query="
     return ""
 
 

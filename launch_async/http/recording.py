@@ -21,7 +21,6 @@ __all__ = ["record_responses"]
 REQUEST_ID_HEADERS: Final = ("x-request-id", "x-runtime-id", "request-id")
 _HIDDEN_HEADERS: Final = r"cookie|auth|token|secret|key|signature|credential|location|link|refresh"
 
-
 _RECORDS: Final[ContextVar[tuple[list[ReceivedResponse], ...]]] = ContextVar("launch_async_records", default=())
 
 
@@ -29,8 +28,8 @@ _RECORDS: Final[ContextVar[tuple[list[ReceivedResponse], ...]]] = ContextVar("la
 def record_responses() -> Generator[list[ReceivedResponse]]:
     """Record every response to the requests of the block, including retries, in the order of arrival.
 
-    The record contains the responses of methods, pagers, workflows, uploads and logins of both packages. All waits for
-    the same deployment share their polls. These polls are in the record of the block that started to wait first.
+    The record contains the responses to methods, pagers, workflows, uploads and logins, in both packages. All waits for
+    the same deployment share their polls. The block that started to wait first records these polls.
     """
     record: list[ReceivedResponse] = []
     token = _RECORDS.set((*_RECORDS.get(), record))
@@ -49,9 +48,11 @@ def received(request: Request, response: Response, seconds: float) -> None:
 
     headers = {name.lower(): value for name, value in response.headers.items()}
     shown = {name: value for name, value in headers.items() if not re.search(_HIDDEN_HEADERS, name)}
-    one = ReceivedResponse(request.operation, request.method, response.status, shown, request_id_of(response), seconds)
+    entry = ReceivedResponse(
+        request.operation, request.method, response.status, shown, request_id_of(response), seconds
+    )
     for record in records:
-        record.append(one)
+        record.append(entry)
 
 
 def request_id_of(response: Response) -> str | None:

@@ -3,8 +3,8 @@
 The SDK repeats GET, PUT and DELETE after the statuses 408, 429, 502, 503 and 504, and after failures of the connection.
 It repeats POST and PATCH only after 429, because the service refused to act, and if the request was certainly not sent.
 It never repeats a request after 500. Delays grow exponentially with full jitter. A Retry-After makes them longer, up to
-60 s. A 429 does not count as an attempt: the rate limit of the organization pauses, and the request waits in the queue
-again, until the deadline of the call.
+60 s. A 429 does not count as an attempt: the rate limiter pauses all requests of the organization, and the request
+waits in the queue again, until the deadline of the call.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 TRANSIENT: Final = frozenset({408, 502, 503, 504})
 """Statuses of temporary failures. The service may have acted on the request."""
 
-_PATIENT_REFUSALS: Final = 2
+_REFUSALS_WITHOUT_DELAY: Final = 2
+"""Number of 429 responses after which a call still adds no delay, because the rate limiter pauses all requests."""
 
 
 class Decision(NamedTuple):
@@ -51,7 +52,7 @@ def _tuple(delays: Iterable[float]) -> tuple[float, ...]:
 
 def _count(_: object, attribute: attrs.Attribute[Any], value: int) -> None:
     if not isinstance(value, Integral) or value < 1:
-        raise InvalidArgumentError(attribute.name, f"must be a whole number, at least 1, not {value!r}")
+        raise InvalidArgumentError(attribute.name, f"must be a whole number of at least 1, not {value!r}")
 
 
 def _positive(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
@@ -61,7 +62,9 @@ def _positive(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
 
 def _delays(_: object, attribute: attrs.Attribute[Any], value: tuple[float, ...]) -> None:
     if not value or not all(isinstance(delay, Real) and 0 <= delay < math.inf for delay in value):
-        raise InvalidArgumentError(attribute.name, f"must be one or more numbers of seconds, not {value!r}")
+        raise InvalidArgumentError(
+            attribute.name, f"must contain at least one number of seconds, each 0 or more, not {value!r}"
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -75,7 +78,8 @@ class RetryPolicy:
         backoff_cap: Maximum of any delay, in seconds.
         look_up_delays: Seconds before each of the first look-ups after the response to a creation was lost. The delays
             between later look-ups grow.
-        retry_after_cap: Maximum wait for a Retry-After, in seconds. The SDK does not wait longer, even if asked to.
+        retry_after_cap: Maximum wait for a Retry-After, in seconds. The SDK does not wait longer, even if the service
+            requests a longer wait.
         settle_after: Seconds in which the service may still carry out a creation whose response was lost. The SDK does
             not repeat the creation before `resend_after`, which also includes the delay of listings.
 
@@ -142,7 +146,7 @@ class RetryPolicy:
             return Decision(False, reason="no attempts left")
         elif not _may_repeat(error, repeatable):
             return Decision(False, reason="not safe to repeat")
-        delay = self._delay(error, attempt, refusals - _PATIENT_REFUSALS if paced else refusals, random)
+        delay = self._delay(error, attempt, refusals - _REFUSALS_WITHOUT_DELAY if paced else refusals, random)
         if delay >= remaining:
             return Decision(False, reason="the deadline is nearer than the next attempt")
         return Decision(True, delay, type(error).__name__)
@@ -151,11 +155,11 @@ class RetryPolicy:
         step = attempt
         if isinstance(error, RateLimitError):
             # The limiter has paused all requests, and a second wait here would only lose the place in the queue. After
-            # several 429 responses without Retry-After, the call waits here, because the limiter may never pause.
+            # several 429 responses without Retry-After, the call also waits here, because the limiter may never pause.
             step = 0 if error.retry_after is not None else refusals
         ceiling = min(self.backoff_cap, self.backoff_base * 2.0 ** (step - 1)) if step > 0 else 0.0
-        asked = min(max(error.retry_after or 0.0, 0.0), self.retry_after_cap)
-        return max(ceiling * random, asked)
+        requested = min(max(error.retry_after or 0.0, 0.0), self.retry_after_cap)
+        return max(ceiling * random, requested)
 
 
 def _may_repeat(error: LaunchError, repeatable: bool) -> bool:

@@ -1,4 +1,4 @@
-"""The service's clock, computed from the `Date` headers of its answers and the monotonic clock.
+"""The service's clock, computed from the `Date` headers of its responses and the monotonic clock.
 
 The SDK does not use this machine's clock, which may be wrong or may change during a call. A `Date` header has whole
 seconds, and the service may use another clock for its resources. So the result is accurate to minutes, not to seconds.
@@ -46,27 +46,27 @@ class ServiceClock:
 
     @property
     def is_known(self) -> bool:
-        """Whether an answer had a valid Date header."""
+        """Whether a response had a valid Date header."""
         return self._most < math.inf
 
     @property
     def is_missing(self) -> bool:
-        """Whether an answer had no Date header, and no answer had a valid one."""
+        """Whether a response had no Date header, and no response had a valid one."""
         return self._is_missing and not self.is_known
 
     def observe(self, date: str | None, *, sent: float, received: float) -> None:
-        """Narrow the bounds with the Date header of an answer.
+        """Narrow the bounds with the Date header of a response.
 
         Args:
-            date: Value of the header; None if the answer has no Date header.
+            date: Value of the header; None if the response has no Date header.
             sent: Time of the request, on the event loop's clock.
-            received: Time of the answer, on the event loop's clock.
+            received: Time of the response, on the event loop's clock.
         """
         if date is None:
             self._is_missing = True
             return
         if date != self._read[0]:
-            # Answers within one second have the same header, and parsing is slow.
+            # Responses within one second have the same header, and parsing is slow.
             moment = parse_http_date(date)
             if moment is None:
                 return

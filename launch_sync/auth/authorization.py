@@ -38,11 +38,12 @@ def finish_authorization(
         client_secret: The app's client secret; None for a public app.
         token_path: Path of the token endpoint; by default as for `OAuthCredentials`.
         ssl_context: TLS settings for the connection to the app host.
-        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        proxy: Proxy URL; an empty string for no proxy. By default, the environment variables decide.
         transport: Transport to use instead of aiohttp. You must close it.
 
     Raises:
-        AuthorizationError: The user refused, or the redirect address does not belong to the request (`state`).
+        AuthorizationError: The user refused the authorization, or the redirect address belongs to another request (it
+            has another `state`).
         TokenRequestError: The code was used before, has expired, or belongs to another app.
     """
     redirected_to = Secret(redirected_to)

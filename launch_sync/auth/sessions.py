@@ -43,11 +43,11 @@ def login(
     Args:
         email: The user's e-mail address.
         password: The user's password. The SDK never shows it.
-        second_factor: The code from the authenticator app, or from the message that `request_sms` has requested.
+        second_factor: The code from the authenticator app, or from the SMS that you requested with `request_sms`.
         region: The region of the user's account.
-        base_url: Address of the login service, instead of the region's address, such as an emulator's.
+        base_url: Address of the login service, for example of an emulator. The default is the region's address.
         ssl_context: TLS settings for the connection to the service.
-        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        proxy: Proxy URL; an empty string for no proxy. By default, the environment variables decide.
         transport: Transport to use instead of aiohttp. You must close it.
         timeout: Total time for the call, including retries, in seconds.
 
@@ -93,9 +93,9 @@ def request_sms(
         email: The user's e-mail address.
         password: The user's password. The SDK never shows it.
         region: The region of the user's account.
-        base_url: Address of the login service, instead of the region's address.
+        base_url: Address of the login service. The default is the region's address.
         ssl_context: TLS settings for the connection to the service.
-        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        proxy: Proxy URL; an empty string for no proxy. By default, the environment variables decide.
         transport: Transport to use instead of aiohttp. You must close it.
         timeout: Total time for the call, including retries, in seconds.
 
@@ -129,16 +129,16 @@ def logout(
     transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> None:
-    """Log out. The token becomes invalid.
+    """Log out, and make the token invalid.
 
-    The SDK retries the request if the answer is lost.
+    The SDK retries the request if the response is lost.
 
     Args:
         credentials: The credentials that `login` returned.
         region: The region of the user's account.
-        base_url: Address of the login service, instead of the region's address.
+        base_url: Address of the login service. The default is the region's address.
         ssl_context: TLS settings for the connection to the service.
-        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        proxy: Proxy URL; an empty string for no proxy. By default, the environment variables decide.
         transport: Transport to use instead of aiohttp. You must close it.
         timeout: Total time for the call, including retries, in seconds.
 
@@ -173,14 +173,14 @@ def introspect(
 ) -> Introspection:
     """Return whether an access token is valid, and which scopes it has.
 
-    The SDK sends the token in the body of the request, and in no header.
+    The SDK sends the token in the body of the request, not in a header.
 
     Args:
         credentials: The token to check.
         region: The region that issued the token.
-        app_url: Address of the app host, instead of the region's address, such as an emulator's.
+        app_url: Address of the app host, for example of an emulator. The default is the region's address.
         ssl_context: TLS settings for the connection to the service.
-        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        proxy: Proxy URL; an empty string for no proxy. By default, the environment variables decide.
         transport: Transport to use instead of aiohttp. You must close it.
         timeout: Total time for the call, including retries, in seconds.
 

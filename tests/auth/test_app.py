@@ -77,7 +77,7 @@ async def test_another_refusal_does_not_lead_to_the_second_path() -> None:
 async def test_a_custom_path_is_the_only_path_used() -> None:
     issuer = TokenIssuer(refusal(404))
 
-    with pytest.raises(TokenRequestError, match="Pass token_path= or app_url="):
+    with pytest.raises(TokenRequestError, match="Pass the right app_url= or token_path="):
         await token_of(bound_to(app(token_path="/token"), issuer))
 
     assert issuer.paths == ["/token"]
@@ -242,7 +242,7 @@ async def test_credentials_without_a_client_raise_an_error() -> None:
 
 @pytest.mark.parametrize(("client_id", "secret"), [("", "x"), ("x", ""), ("x", None), (None, "x")])
 def test_an_absent_id_or_secret_is_refused_immediately(client_id: str, secret: str) -> None:
-    with pytest.raises(ConfigurationError, match="is missing"):
+    with pytest.raises(ConfigurationError, match="must be a string that is not empty"):
         AppCredentials(client_id, secret)
 
 
@@ -250,7 +250,9 @@ def test_an_absent_id_or_secret_is_refused_immediately(client_id: str, secret: s
 def test_quotes_around_an_id_or_secret_are_found_before_the_token_endpoint_refuses_them(
     client_id: str, secret: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=r"has quotes around it\. Pass it without the quotes") as caught:
+    with pytest.raises(
+        ConfigurationError, match=r"has quotes around it\. Pass the argument without the quotes"
+    ) as caught:
         AppCredentials(client_id, secret)
 
     assert SECRET not in str(caught.value)

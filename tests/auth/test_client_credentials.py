@@ -318,7 +318,7 @@ async def test_an_address_may_be_ipv6() -> None:
 
 @pytest.mark.parametrize("context", [False, True, "ca.pem"])
 async def test_no_option_turns_verification_off(context: Any) -> None:
-    with pytest.raises(ConfigurationError, match="certificates are always verified"):
+    with pytest.raises(ConfigurationError, match="The SDK always verifies certificates"):
         LaunchClient(AccessToken("token"), ssl_context=context)
-    with pytest.raises(ConfigurationError, match="certificates are always verified"):
+    with pytest.raises(ConfigurationError, match="The SDK always verifies certificates"):
         await login("e@example.com", "password", base_url="https://127.0.0.1:1", ssl_context=context)

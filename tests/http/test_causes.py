@@ -121,7 +121,9 @@ async def test_an_unknown_authority_is_reported_as_untrusted(authority: trustme.
     async with serving(always(b""), ssl=server_context(authority.issue_cert("127.0.0.1"))) as origin:
         error = await failure_of(origin)
 
-    assert "its certificate is not trusted. Pass ssl_context=" in str(error)
+    assert "its certificate is not trusted. If a private certificate authority issued it, pass ssl_context=" in str(
+        error
+    )
 
 
 def speaking_tls(context: ssl.SSLContext) -> Handler:
@@ -183,7 +185,7 @@ async def test_a_handshake_that_ends_without_a_reason_names_possible_causes(auth
 
     assert type(error) is ConnectError
     assert (
-        "the connection was closed during the TLS handshake, without a reason. Possible causes: there is no common TLS"
+        "the connection was closed during the TLS handshake without a reason. Possible causes: there is no common TLS"
         in (str(error))
     )
 
@@ -312,16 +314,16 @@ async def test_a_malformed_proxy_is_named_before_a_request_is_sent(
     if where == "environment":
         # The environment may leave out the scheme.
         monkeypatch.setenv("HTTPS_PROXY", "x://proxy" if proxy == "proxy" else proxy)
-    with pytest.raises(ConfigurationError, match="the proxy is not an http or https URL with a host"):
+    with pytest.raises(ConfigurationError, match="the proxy must be an http or https URL with a host"):
         raise await failure_of("https://launch.test", proxy=proxy if where == "argument" else None)
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "the proxy did not answer CONNECT with HTTP"),
-        (b"HTTP/1.1 200 OK\r\n" + LONG + b"\r\n", "the proxy did not answer CONNECT with HTTP"),
-        (b"", "broke while it was made"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "the proxy did not respond to CONNECT with valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\n" + LONG + b"\r\n", "the proxy did not respond to CONNECT with valid HTTP"),
+        (b"", "broke before it was established"),
         (
             b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
             "refused the connection with status 407",
@@ -354,7 +356,7 @@ async def test_a_deadline_while_connecting_is_not_ambiguous() -> None:
         error = await failure_of(secure, lambda one: one.request("POST", "/x", timeout=0.1))
 
     assert type(error) is DeadlineExceeded
-    assert "it was still connecting" in str(error)
+    assert "The SDK was still connecting" in str(error)
     assert not error.ambiguous
 
 
@@ -368,7 +370,7 @@ async def test_a_deadline_after_the_request_was_sent_is_ambiguous() -> None:
         error = await failure_of(origin, lambda one: one.request("POST", "/x", timeout=30.0))
 
     assert type(error) is DeadlineExceeded
-    assert "it was waiting for an answer" in str(error)
+    assert "The SDK was waiting for a response" in str(error)
     assert error.ambiguous
 
 
@@ -386,7 +388,7 @@ async def test_a_deadline_while_reconnecting_leaves_the_first_send_unknown() -> 
 
     async with serving(handle) as origin, client_of(origin) as launch:
         await launch.request("GET", "/x")
-        with pytest.raises(DeadlineExceeded, match="it was waiting for an answer"):
+        with pytest.raises(DeadlineExceeded, match="The SDK was waiting for a response"):
             await launch.request("GET", "/x", timeout=30.0)
         release.set()
 

@@ -131,7 +131,7 @@ def test_a_deadline_outside_of_a_task_is_an_error() -> None:
     loop.run_forever()
     loop.close()
 
-    assert "needs a task" in str(failures[0])
+    assert "works only inside a task" in str(failures[0])
 
 
 @virtual_time

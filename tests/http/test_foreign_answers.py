@@ -93,7 +93,7 @@ async def test_an_answer_with_another_uid_is_an_error_and_drops_its_connection(n
     transport = FakeTransport(Response(200, {}, body, drop_connection=lambda: dropped.append(name)))
 
     async with client_on(transport) as launch:
-        with pytest.raises(DecodeError, match=f"its uid is {ANOTHER}"):
+        with pytest.raises(DecodeError, match=f"its UID is {ANOTHER}"):
             await call(launch)
 
     assert dropped == [name]
@@ -151,7 +151,9 @@ async def test_a_deployment_of_another_environment_is_no_answer(name: str) -> No
     transport = FakeTransport(Response(200, {}, body, drop_connection=lambda: dropped.append(name)))
 
     async with client_on(transport) as launch:
-        with pytest.raises(DecodeError, match=f"is of environment {ANOTHER}, and {ENVIRONMENT} was asked for"):
+        with pytest.raises(
+            DecodeError, match=f"belongs to environment {ANOTHER}, but the request was about {ENVIRONMENT}"
+        ):
             await call(launch)
 
     assert dropped == [name]
@@ -162,7 +164,7 @@ async def test_an_answer_of_the_wrong_shape_drops_its_connection() -> None:
     transport = FakeTransport(Response(200, {}, b"{}", drop_connection=lambda: dropped.append("dropped")))
 
     async with client_on(transport) as launch:
-        with pytest.raises(DecodeError, match="does not have the promised shape"):
+        with pytest.raises(DecodeError, match="does not have the documented format"):
             await launch.projects.get(PROJECT)
 
     assert dropped == ["dropped"]

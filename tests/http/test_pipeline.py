@@ -388,7 +388,7 @@ async def test_a_deadline_during_an_exchange_says_whether_the_outcome_is_unknown
     error = await outcome_of(FakeTransport(slowly), method, timeout=5.0)
 
     assert isinstance(error, DeadlineExceeded)
-    assert "did not end within its timeout of 5 s: it was waiting for an answer" in str(error)
+    assert "did not end within its timeout of 5 s. The SDK was waiting for a response" in str(error)
     assert (error.ambiguous, error.attempts, error.operation) == (ambiguous, 1, f"{method} /anything")
     assert asyncio.get_running_loop().time() == 5.0
 
@@ -412,7 +412,7 @@ async def test_a_deadline_between_two_attempts_is_reported_as_such() -> None:
     error = await outcome_of(transport, "GET", timeout=5.0, limiter=RecordingLimiter(wait=3.0))
 
     assert isinstance(error, DeadlineExceeded)
-    assert "waiting for its next attempt" in str(error)
+    assert "waiting for the next attempt" in str(error)
     assert not error.ambiguous
 
 
@@ -1008,8 +1008,8 @@ async def test_the_repr_of_a_request_and_a_response_hides_headers_and_bodies() -
         (Response(200), r"\$: the body is empty"),
         (Response(200, body=b"  "), r"\$: the body is empty"),
         (Response(200, body=b"<html>login</html>"), r"\$: the body is not JSON"),
-        (answer(200, {}), r"\$\.project: the field is required, but missing"),
-        (answer(200, [1]), r"\$\.project: the field is required, but missing"),
+        (answer(200, {}), r"\$\.project: the required field is missing"),
+        (answer(200, [1]), r"\$\.project: the required field is missing"),
         (answer(200, {"project": None}), r"\$\.project: expected an object, got null"),
         (answer(200, {"project": {"uid": 7}}), r"\$\.project\.uid: expected a string, got a number"),
     ],
@@ -1055,7 +1055,7 @@ async def test_an_error_shows_the_first_five_faults_and_stores_all() -> None:
     async with client_on(FakeTransport(answer(200, document))) as launch:
         with pytest.raises(DecodeError) as caught:
             await launch.environments.list(PROJECT).page()
-        assert caught.value.problems == ("$.environments: the field is required, but missing",)
+        assert caught.value.problems == ("$.environments: the required field is missing",)
         with pytest.raises(DecodeError) as caught:
             await launch.projects.list().page()
 

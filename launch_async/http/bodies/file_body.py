@@ -12,7 +12,7 @@ __all__ = ["FileBody"]
 
 @attrs.frozen
 class FileBody:
-    """A file as a request body. The transport reads it from disk each time that it sends the request.
+    """A file as a request body. The transport reads the file from disk each time that it sends the request.
 
     Attributes:
         path: Path of the file.
@@ -21,7 +21,7 @@ class FileBody:
         form: Whether the body is a form (multipart/form-data) with the file as its last part, named `file`. Otherwise
             the body is the file itself.
         on_progress: If set, the transport calls it on the event loop with the number of bytes sent so far.
-        idle_timeout: Seconds without a sent byte after which the transport must raise `AttemptTimeout`.
+        idle_timeout: The transport must raise `AttemptTimeout` after this many seconds without a sent byte.
     """
 
     path: Path
