@@ -1,6 +1,6 @@
-"""Checks for purges of the CDN cache: whether the daily quota is used up, and whether a purge is needed at all.
+"""Checks for purges of the CDN cache: whether the daily quota is used up, and whether a purge is needed.
 
-The answers for "over the quota" and "over the rate limit" look alike, and the status of the former is not known
+The responses for "over the quota" and "over the rate limit" look alike, and the status of the former is not known
 (FACTS §11 row 24). Only the usage call shows the difference. A deployment purges the whole cache automatically
 (FACTS §6), so a purge right after a deployment wastes quota.
 """
@@ -18,7 +18,7 @@ from launch_async.http.pipeline import Pipeline
 __all__ = ["CachePurges", "quota_reclassifier"]
 
 _LOG: Final = logging.getLogger(__name__)
-_FRESH: Final = 60.0
+_PURGE_SPREAD_S: Final = 60.0
 """Seconds after which a purge has usually reached all places of the CDN (FACTS §8)."""
 
 
@@ -40,11 +40,10 @@ class CachePurges:
     def hint(self, environment_uid: str) -> None:
         """Log a warning, once per deployment, if the next purge is probably not needed."""
         deployed = self._deployed.pop(environment_uid, None)
-        if deployed is not None and (ago := self._clock() - deployed) <= _FRESH:
+        if deployed is not None and (ago := self._clock() - deployed) <= _PURGE_SPREAD_S:
             _LOG.warning(
-                "environment %s was deployed %.0f s ago, and the deployment purged its whole cache. This "
-                "revalidation counts against the organization's daily quota, and is needed only if content has changed "
-                "since the deployment",
+                "A deployment of environment %s purged its whole cache %.0f s ago. This revalidation counts against "
+                "the organization's daily quota, and is needed only if content has changed since the deployment",
                 environment_uid,
                 ago,
                 extra={"environment_uid": environment_uid},
@@ -53,13 +52,13 @@ class CachePurges:
 
 def quota_reclassifier(pipeline: Pipeline) -> Callable[[APIError], Awaitable[LaunchError]]:
     """Return a function that detects "over quota" among the errors of one call, with at most one usage request."""
-    asked = False
+    was_checked = False
 
     async def reclassify(error: APIError) -> LaunchError:
-        nonlocal asked
-        if asked or error.status not in {403, 429} or not any(code.startswith("launch.") for code in error.codes):
+        nonlocal was_checked
+        if was_checked or error.status not in {403, 429} or not any(code.startswith("launch.") for code in error.codes):
             return error
-        asked = True
+        was_checked = True
         from launch_async.resources.usage import Usage
 
         try:
@@ -68,10 +67,10 @@ def quota_reclassifier(pipeline: Pipeline) -> Callable[[APIError], Awaitable[Lau
             return error
         if usage.remaining != 0:
             return error
-        reset = f"; the quota resets at {usage.usage_reset}" if usage.usage_reset else ""
+        reset = f". The quota resets at {usage.usage_reset}" if usage.usage_reset else ""
         exceeded = QuotaExceededError(
-            f"all {usage.max_cache_revalidations} cache revalidations of the day are used{reset}. A deployment purges "
-            "the whole cache and needs no revalidation",
+            f"all {usage.max_cache_revalidations} cache revalidations of the day are used{reset}. A deployment also "
+            "purges the whole cache, and does not count against the quota",
             operation=error.operation,
             status=error.status,
             codes=error.codes,

@@ -1,6 +1,6 @@
-"""Checks on a certificate and its key before the SDK sends them: a wrong certificate makes a site unreachable.
+"""Checks on a certificate and its key before the SDK sends them, because a wrong certificate makes a site unreachable.
 
-The checks need the library `cryptography` (extra `certificates`). No error text and no frame shows the private key.
+The checks need the library `cryptography` (extra `certificates`). No error and no traceback shows the private key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckedCertificate", "checked_certificate", "host_of"]
 
-_MOST_BYTES: Final = 32 * 1024
+_MAX_PEM_BYTES: Final = 32 * 1024
 _BEGIN: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----")
 _CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----[ \t]*\r?\n?", re.DOTALL)
 _PRIVATE: Final = "PRIVATE KEY"
@@ -42,7 +42,7 @@ class CheckedCertificate:
 
 
 def host_of(url: str) -> str:
-    """Return the host name of a domain as certificates write it: lower case, in ASCII, without scheme, port or path."""
+    """Return the host name of a domain as in certificates: lower case, in ASCII, without scheme, port or path."""
     host = url.lower()
     try:
         host = (urlsplit(host if "//" in host else f"//{host}").hostname or "").rstrip(".")
@@ -54,7 +54,7 @@ def host_of(url: str) -> str:
 def checked_certificate(
     url: str, certificate: str, private_key: Secret, chain: str | None, *, now: datetime
 ) -> CheckedCertificate:
-    """Check a certificate, its key and its chain. A chain in the PEM of the certificate is split off.
+    """Check a certificate, its key and its chain. The PEM of the certificate may also contain the chain.
 
     Args:
         url: The domain of the certificate.
@@ -70,12 +70,14 @@ def checked_certificate(
     """
     certificate, *others = _certificates_in("certificate", certificate)
     if others and chain is not None:
-        raise InvalidArgumentError("chain", "the certificate's PEM holds a chain already; give only one of them")
+        raise InvalidArgumentError(
+            "chain", "must not be set, because the PEM of the certificate already contains a chain. Leave out chain="
+        )
     issuers = others if chain is None else _certificates_in("chain", chain)
     chain = "".join(issuers) or None
     for name, pem in {"certificate": certificate, "private_key": private_key, "chain": chain}.items():
-        if pem is not None and len(pem.encode()) > _MOST_BYTES:
-            problem = f"has {len(pem.encode())} bytes, {_MOST_BYTES} are allowed (32 KiB)"
+        if pem is not None and len(pem.encode()) > _MAX_PEM_BYTES:
+            problem = f"must have at most {_MAX_PEM_BYTES:,} bytes (32 KiB), not {len(pem.encode()):,}"
             raise InvalidArgumentError(name, problem, rule="openapi.yaml")
     own = _loaded("certificate", certificate)
     _check_key(own, private_key)
@@ -88,14 +90,17 @@ def checked_certificate(
 def _certificates_in(name: str, pem: str) -> list[str]:
     """Return the certificates of a PEM, one by one."""
     if _was_bytes(pem):
-        raise InvalidArgumentError(name, "expected the text of a PEM, got bytes; use Path.read_text()")
+        raise InvalidArgumentError(name, "must be the text of a PEM, not bytes. Read the file with Path.read_text()")
     labels: list[str] = _BEGIN.findall(pem)
     if any(label.endswith(_PRIVATE) for label in labels):
-        raise InvalidArgumentError(name, "holds a private key, which would be sent in clear; give it as private_key")
+        raise InvalidArgumentError(name, "must not contain a private key. Pass the key as private_key=")
     found: list[str] = _CERTIFICATE.findall(pem)
-    if not found or len(found) != len(labels):
-        what = f"holds {', '.join(labels)}" if labels else "has no line -----BEGIN CERTIFICATE-----"
-        raise InvalidArgumentError(name, f"is no PEM of certificates: it {what}")
+    others = ", ".join(label for label in labels if label != "CERTIFICATE")
+    if others or not labels:
+        problem = f"contains {others}" if others else "has no line -----BEGIN CERTIFICATE-----"
+        raise InvalidArgumentError(name, f"must be a PEM that contains only certificates, but {problem}")
+    if len(found) != len(labels):
+        raise InvalidArgumentError(name, "is damaged or truncated, because a line -----END CERTIFICATE----- is missing")
     return [one.rstrip() + "\n" for one in found]
 
 
@@ -109,13 +114,13 @@ def _loaded(name: str, pem: str) -> x509.Certificate:
         from cryptography import x509
     except ImportError:
         raise ConfigurationError(
-            "the check of a certificate needs the library cryptography, which is not installed: "
+            "the check of a certificate needs the library cryptography, which is not installed. Run: "
             "pip install 'contentstack-launch[certificates]'"
         ) from None
     try:
         return x509.load_pem_x509_certificate(pem.encode())
     except ValueError:
-        raise InvalidArgumentError(name, "cannot be read: the PEM is damaged or cut off") from None
+        raise InvalidArgumentError(name, "cannot be read, because the PEM is damaged or truncated") from None
 
 
 def _check_key(own: x509.Certificate, private_key: Secret) -> None:
@@ -127,28 +132,29 @@ def _check_key(own: x509.Certificate, private_key: Secret) -> None:
     if len(keys) != 1 or _was_bytes(private_key) or any("CERTIFICATE" in label for label in labels):
         raise InvalidArgumentError(
             "private_key",
-            "is not the PEM text of exactly one private key (it is not repeated: a secret). Path.read_text() "
-            "returns the text of a file",
+            "must be the PEM text of exactly one private key. Read the file with Path.read_text(). The SDK does not "
+            "show the value, because it is a secret",
         )
     try:
         key = serialization.load_pem_private_key(private_key.encode(), password=None)
     except TypeError:
-        problem = "is protected by a passphrase, and Launch could not use it: give the decrypted key"
+        problem = "must not be protected by a passphrase, because Launch cannot decrypt the key. Pass the decrypted key"
         raise InvalidArgumentError("private_key", problem) from None
     except (ValueError, UnsupportedAlgorithm):
-        problem = "cannot be read: the PEM is damaged, cut off, or of an unknown kind (it is not repeated: a secret)"
+        problem = "cannot be read, because the PEM is damaged or truncated, or the kind of key is not known"
         raise InvalidArgumentError("private_key", problem) from None
     form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     if key.public_key().public_bytes(*form) != own.public_key().public_bytes(*form):
-        raise InvalidArgumentError("private_key", "does not fit the certificate: it is the key of another one")
+        raise InvalidArgumentError("private_key", "does not belong to the certificate. Pass the key of the certificate")
 
 
 def _check_time(name: str, one: x509.Certificate, now: datetime) -> None:
     subject = one.subject.rfc4514_string()
     if now >= one.not_valid_after_utc:
-        raise InvalidArgumentError(name, f"{subject} expired at {one.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+        raise InvalidArgumentError(name, f"{subject} expired on {one.not_valid_after_utc:%Y-%m-%d at %H:%M} UTC")
     if now < one.not_valid_before_utc:
-        raise InvalidArgumentError(name, f"{subject} is not valid before {one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
+        start = f"{one.not_valid_before_utc:%Y-%m-%d at %H:%M} UTC"
+        raise InvalidArgumentError(name, f"{subject} is not valid yet. It becomes valid on {start}")
 
 
 def _check_host(own: x509.Certificate, host: str) -> None:
@@ -161,8 +167,8 @@ def _check_host(own: x509.Certificate, host: str) -> None:
     else:
         covered = [name.lower() for name in names.get_values_for_type(x509.DNSName)]
     if not any(_covers(name, host) for name in covered):
-        listed = ", ".join(covered[:10]) or "no host name at all"
-        raise InvalidArgumentError("certificate", f"does not cover {host}: it is for {listed}")
+        listed = ", ".join(covered[:10]) or "no host name"
+        raise InvalidArgumentError("certificate", f"does not cover {host}. It covers {listed}")
 
 
 def _covers(name: str, host: str) -> bool:
@@ -176,5 +182,5 @@ def _check_issuers(own: x509.Certificate, issuers: list[x509.Certificate], now: 
         _check_time("chain", one, now)
     if issuers and all(one.subject != own.issuer for one in issuers):
         raise InvalidArgumentError(
-            "chain", f"does not hold the issuer of the certificate, which is {own.issuer.rfc4514_string()}"
+            "chain", f"must contain the issuer of the certificate, which is {own.issuer.rfc4514_string()}"
         )

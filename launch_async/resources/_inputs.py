@@ -34,13 +34,13 @@ def check_preset(preset: FrameworkPreset | str) -> FrameworkPreset:
     if not checked.is_known:
         known = ", ".join(FrameworkPreset)
         raise InvalidArgumentError(
-            "framework_preset", f"{preset!r} is not one of {known}", rule="reference/facts.md#4-resources"
+            "framework_preset", f"must be one of {known}, not {preset!r}", rule="reference/facts.md#4-resources"
         )
     return checked
 
 
 def check_variables(variables: Mapping[str, str]) -> None:
-    """Check a whole list of environment variables. No error text repeats a value.
+    """Check a whole list of environment variables. No error message contains a value.
 
     Raises:
         InvalidArgumentError: There are more than 128 variables, their names and values have more than 14 KB in total,
@@ -48,29 +48,34 @@ def check_variables(variables: Mapping[str, str]) -> None:
     """
     name, variables = "environment_variables", hidden(variables)
     if not isinstance(variables, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgumentError(name, f"expected a mapping of names to values, got {kind_of(variables)}")
+        raise InvalidArgumentError(name, f"must be a mapping of names to values, not {kind_of(variables)}")
     if len(variables) > _MAX_VARIABLES:
         raise InvalidArgumentError(
-            name, f"has {len(variables)} variables, {_MAX_VARIABLES} are allowed", rule="reference/facts.md#4-resources"
+            name,
+            f"must have at most {_MAX_VARIABLES} variables, not {len(variables)}",
+            rule="reference/facts.md#4-resources",
         )
     for key, value in variables.items():
         if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidArgumentError(name, "a variable's name is not a string", rule="openapi.yaml")
+            raise InvalidArgumentError(name, f"each name must be a string, not {kind_of(key)}", rule="openapi.yaml")
         if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidArgumentError(name, f"the value of {key!r} is not a string", rule="openapi.yaml")
+            problem = f"the value of {key!r} must be a string, not {kind_of(value)}"
+            raise InvalidArgumentError(name, problem, rule="openapi.yaml")
         if not (is_encodable(key) and is_encodable(value)):
             problem = f"the name or the value of {key!a} cannot be encoded as UTF-8"
             raise InvalidArgumentError(name, problem, rule="openapi.yaml")
         if not key or not value:
-            problem = "a variable has an empty name" if not key else f"the value of {key!r} is empty"
+            problem = f"the value of {key!r} is empty" if key else "the name of a variable is empty"
             raise InvalidArgumentError(
-                name, f"{problem}, and the service refuses that", rule="reference/facts.md#4-resources"
+                name,
+                f"{problem}. The service accepts no empty names and values",
+                rule="reference/facts.md#4-resources",
             )
     size = sum(len(key.encode()) + len(value.encode()) for key, value in variables.items())
     if size > _MAX_VARIABLE_BYTES:
         raise InvalidArgumentError(
             name,
-            f"has {size} bytes in all, {_MAX_VARIABLE_BYTES} are allowed (14 KB)",
+            f"must have at most {_MAX_VARIABLE_BYTES:,} bytes (14 KB) in all names and values, not {size:,}",
             rule="reference/facts.md#4-resources",
         )
 
@@ -84,7 +89,7 @@ def variable_inputs(variables: Mapping[str, str]) -> tuple[VariableInput, ...]:
 
 
 def given(value: V | None) -> V | Unset:
-    """Return UNSET for None, so that the request leaves out an argument that was not given."""
+    """Return UNSET for None, so that the request leaves out an argument that the caller did not pass."""
     return UNSET if value is None else value
 
 
@@ -95,7 +100,8 @@ def changed(parameter: str, value: V | Unset) -> V | Unset:
         InvalidArgumentError: The value is None, which would be sent as null.
     """
     if value is None:
-        raise InvalidArgumentError(parameter, "cannot be None; leave it out to keep its value", rule="openapi.yaml")
+        problem = "must not be None. To keep the current value, leave out the argument"
+        raise InvalidArgumentError(parameter, problem, rule="openapi.yaml")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The base of all resources: send an operation, take the answer out of its envelope, build the model."""
+"""The base of all resources: send an operation, take the response out of its envelope, build the model."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Resource:
         headers: Mapping[str, str] = _NO_HEADERS,
         collect: Callable[[], Callable[[bytes], object]] | None = None,
     ) -> Coroutine[object, object, U]:
-        """Return the result of a reader for the answer. If the reader fails, the call fails.
+        """Return the result of a reader for the response. If the reader fails, the call fails.
 
         `collect` takes the parts of the body while they arrive; see `Call`.
         """
@@ -83,15 +83,15 @@ class Resource:
         check: Callable[[M], str | None] | None = None,
         named: list[str] | None = None,
     ) -> Coroutine[object, object, M]:
-        """Return the model in an operation's answer, either under `key` of the envelope or as the bare object.
+        """Return the model in an operation's response, either under `key` of the envelope or as the bare object.
 
-        `check` returns a problem if the answer belongs to another request. `named` takes the UID from an answer that
-        cannot be read, such as an answer that was cut off.
+        `check` returns a problem if the response belongs to another request. `named` takes the UID from a response that
+        cannot be read, such as a response that was cut off.
         """
 
         def read(response: Response) -> M:
             try:
-                # Nested calls without local variables: no traceback must show the answer.
+                # The calls are nested without local variables, so that no traceback shows the response.
                 if key is None:
                     model = built(operation, response, parsed(operation, response), kind)
                 else:
@@ -123,7 +123,7 @@ class Resource:
         named: Sequence[str] = (),
         options: CreationOptions[C] | None = None,
     ) -> ReconcilingCreate[C]:
-        """Return a creation that happens once, even if the answer is lost; see `ReconcilingCreate`."""
+        """Return a creation that happens once, even if the response is lost; see `ReconcilingCreate`."""
         from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
         from launch_async.resources._create.sending import SendRecord
 
@@ -159,7 +159,7 @@ class Resource:
         check: Callable[[N], str | None] | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Pager[N]:
-        """Return a pager. `check` returns a problem if an item shows that the answer belongs to another request."""
+        """Return a pager. `check` returns a problem if an item shows that the response belongs to another request."""
         from launch_async.models.page import Page
 
         operation.render(uids)
@@ -189,7 +189,7 @@ class Resource:
 
 
 def with_methods(owner: object, place: str = "") -> str:
-    """Return a text for an object that has only methods: it contains the names of the methods.
+    """Return a repr for an object that has only methods. The repr contains the names of the methods.
 
     Args:
         owner: The object.
@@ -213,7 +213,7 @@ def _call(
         path=operation.render(uids) if uids else operation.path,
         query=query or _NONE,
         headers=headers,
-        # Without a local variable, which would show the body's secrets in a traceback.
+        # The document is in no local variable, so that a traceback does not show its secrets.
         body=None if body is None else _document(body),
         secrets=_secrets(body) if isinstance(body, RequestModel) else (),
         timeout=timeout,
@@ -236,10 +236,10 @@ def _secrets(body: RequestModel) -> tuple[str, ...]:
 
 
 def undisclosed(reader: Callable[[Response], U], response: Response) -> U:
-    """Return the result of a reader, and remove the reader's frames from errors, because the frames hold the answer.
+    """Return the result of a reader. Remove its frames from errors, because the frames contain the response.
 
     Raises:
-        DecodeError: The answer does not have the promised shape.
+        DecodeError: The response does not have the documented format.
     """
     try:
         return reader(response)
@@ -254,7 +254,7 @@ def _uids_in(body: bytes, key: str) -> list[str]:
 
 
 def parsed(operation: Operation, response: Response) -> JSONValue:
-    """Return the JSON document of a successful answer.
+    """Return the JSON document of a successful response.
 
     Raises:
         DecodeError: The body is empty or not JSON.
@@ -263,12 +263,12 @@ def parsed(operation: Operation, response: Response) -> JSONValue:
         return load_json(response.body)
     except ValueError:
         problem = "is empty" if not response.body.strip() else "is not JSON"
-    # Raised outside the `except` block: the parser's error holds the answer.
+    # Raised outside the `except` block, because the parser's error contains the response.
     raise mismatch(operation, response, [f"$: the body {problem}"])
 
 
 def parsed_if_any(operation: Operation, response: Response) -> JSONValue:
-    """Return the JSON document of a successful answer; None for an empty body.
+    """Return the JSON document of a successful response; None for an empty body.
 
     Raises:
         DecodeError: The body is not JSON.
@@ -283,7 +283,7 @@ def member(operation: Operation, response: Response, document: JSONValue, key: s
         DecodeError: The member is missing.
     """
     if not isinstance(document, dict) or key not in document:
-        raise mismatch(operation, response, [f"$.{key}: the field is required, but missing"])
+        raise mismatch(operation, response, [f"$.{key}: the required field is missing"])
     return document[key]
 
 
@@ -293,7 +293,7 @@ def built(
     """Build a model from a document, or from the part at one place of a document.
 
     Raises:
-        DecodeError: The document does not have the model's shape.
+        DecodeError: The document does not have the model's format.
     """
     try:
         return structure(document, kind)
@@ -304,14 +304,14 @@ def built(
 
 
 def mismatch(operation: Operation, response: Response, problems: list[str]) -> DecodeError:
-    """Return the error of a successful answer without the promised shape, and close the connection.
+    """Return the error for a successful response without the documented format, and close the connection.
 
-    The answer may belong to another request, and the right answer may still arrive on this connection.
+    The response may belong to another request, and the right response may still arrive on this connection.
     """
     if response.drop_connection is not None:
         response.drop_connection()
     return DecodeError(
-        f"the answer to {operation.name} does not have the promised shape: {'; '.join(problems[:5])}. "
+        f"the response to {operation.name} does not have the documented format: {'; '.join(problems[:5])}. "
         "Check base_url and the proxies: another server may have answered",
         problems=problems,
         operation=operation.name,
@@ -321,12 +321,12 @@ def mismatch(operation: Operation, response: Response, problems: list[str]) -> D
 
 
 def foreign_answer(operation: Operation, response: Response, problem: str) -> DecodeError:
-    """Return the error of an answer that belongs to another request, and close the connection."""
+    """Return the error for a response that belongs to another request, and close the connection."""
     if response.drop_connection is not None:
         response.drop_connection()
     error = DecodeError(
-        f"the answer to {operation.name} belongs to another request: {problem}. The connection was closed; a proxy may "
-        "have sent an answer twice",
+        f"the response to {operation.name} belongs to another request: {problem}. A proxy may have sent a response "
+        "twice. The SDK closed the connection",
         problems=[problem],
         operation=operation.name,
         status=response.status,
@@ -337,23 +337,23 @@ def foreign_answer(operation: Operation, response: Response, problem: str) -> De
 
 
 def has_uid(uid: str) -> Callable[[IdentifiedModel], str | None]:
-    """Return a check that an answer has the requested UID. The check ignores a UID that is not valid."""
+    """Return a check that a response has the requested UID. The check ignores a UID that is not valid."""
 
     def check(model: IdentifiedModel) -> str | None:
         if model.uid == uid or not is_uid(model.uid):
             return None
-        return f"its uid is {model.uid}, and {uid} was asked for"
+        return f"its UID is {model.uid}, but the request was about {uid}"
 
     return check
 
 
 def has_name(name: str) -> Callable[[_Named], str | None]:
-    """Return a check that an answer has the name of the object to create."""
+    """Return a check that a response has the name of the object to create."""
 
     def check(model: _Named) -> str | None:
         if model.name is None or model.name.strip() == name.strip():
             return None
-        return f"its name is {model.name!r}, and {name!r} was to be created"
+        return f"its name is {model.name!r}, but the request was about {name!r}"
 
     return check
 

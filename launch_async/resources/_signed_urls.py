@@ -1,7 +1,7 @@
-"""Answers that consist of a signed URL. They do not show which request they answer.
+"""Responses that contain only a signed URL, and so do not show to which request they belong.
 
-If a proxy sends an answer twice, the second copy looks like the answer to the next request. Two requests for different
-subjects never get the same URL. If they do, the SDK closes the connection and requests the URL again.
+If a proxy sends a response twice, the second copy looks like the response to the next request. The service never issues
+the same URL for different subjects. If this seems to happen, the SDK closes the connection and requests the URL again.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ["SignedUrls"]
 T = TypeVar("T")
 
 _REMEMBERED: Final = 256
-"""Number of newest answers to remember. A repeated answer arrives in place of one of the next answers."""
+"""Number of recent responses to remember. A repeated response arrives in place of one of the next responses."""
 
 
 class SignedUrls(Generic[T]):
     """Remembers the subject of each signed URL.
 
     Args:
-        url_of: Returns a text that two answers to different requests never share.
+        url_of: Returns a string that is different for each request.
     """
 
     def __init__(self, url_of: Callable[[T], str]) -> None:
@@ -31,7 +31,7 @@ class SignedUrls(Generic[T]):
         self._given_for: dict[str, object] = {}
 
     async def get(self, subject: object, ask: Callable[[Callable[[T], str | None]], Awaitable[T]]) -> T:
-        """Return the answer about a subject. Request it again if another subject had the same answer before.
+        """Return the response for a subject. Request it again if another subject had the same response before.
 
         Args:
             subject: The subject of the URL, such as a deployment UID.
@@ -45,14 +45,14 @@ class SignedUrls(Generic[T]):
             if self._given_for.setdefault(url, subject) == subject or url in repeated:
                 return None
             repeated.add(url)
-            return "its URL was given for something else before"
+            return "the service has already issued its URL for another request"
 
         try:
             answer = await ask(problem)
         except DecodeError:
             if not repeated:
                 raise
-            # The same URL over two connections comes from the service itself, so it is accepted.
+            # The same URL on two connections comes from the service, so the SDK accepts the URL.
             answer = await ask(problem)
         while len(self._given_for) > _REMEMBERED:
             del self._given_for[next(iter(self._given_for))]

@@ -20,7 +20,7 @@ class DeployHooks(Resource):
     """Deploy hooks. They need no credentials, because the UID of a hook is a secret."""
 
     async def trigger(self, hook_uid: str, *, commit: str | None = None) -> str:
-        """Start a deployment through its hook.
+        """Start a deployment with a deploy hook.
 
         Args:
             hook_uid: The last part of the hook's URL, 24 lower-case hex digits. The SDK never shows it.
@@ -38,7 +38,8 @@ class DeployHooks(Resource):
         """
         hook_uid = Secret(hook_uid)
         if not is_uid(hook_uid):
-            raise InvalidArgumentError("hook_uid", "is not 24 lower-case hex digits (it is not repeated: a secret)")
+            problem = "must be 24 lower-case hex digits. The SDK does not show the value, because it is a secret"
+            raise InvalidArgumentError("hook_uid", problem)
         if commit is not None:
             check_text("commit", commit, rule="reference/facts.md#4-resources")
         document = await self._pipeline.read(

@@ -61,10 +61,10 @@ _SERVER_LOGS: Final = Operation("getServerLogs", "GET", _ITEM + "/logs/server-lo
 _LIVE: Final = Operation("streamLiveServerLogs", "GET", _ITEM + "/logs/live", READ, once=True)
 _DOWNLOADS: Final = 3
 """How often the SDK tries a download that fails."""
-_LIVE_PATIENCE: Final = 10.0
-"""Seconds in which a live log must open. A proxy that buffers answers never opens it, so the SDK stops waiting."""
+_LIVE_OPEN_S: Final = 10.0
+"""Seconds in which a live log must open. A proxy that buffers responses never opens it, so the SDK stops waiting."""
 
-_DOWNLOAD_TIMEOUT: Final = 300.0
+_DOWNLOAD_TIMEOUT_S: Final = 300.0
 _UPLOADS_REMEMBERED: Final = 1000
 _DOWNLOAD: Final = Operation("getDeploymentDownloadUrl", "GET", _ITEM + "/download/signed_url", READ)
 
@@ -82,7 +82,7 @@ class Deployments(Resource):
         self._zip_hashes: dict[str, str] = {}
         self._download_urls = SignedUrls[DownloadUrl](lambda signed: signed.url)
         self._upload_uids: OrderedDict[str, str] = OrderedDict()
-        """Upload UIDs of the deployments that this client made: the service does not show them."""
+        """Upload UIDs of the deployments that this client created, because the service does not return them."""
         self._highest: dict[str, int] = {}
         """Highest deployment number seen, by environment. A later deployment has a higher number."""
         self._creation_clock = CreationClock()
@@ -171,18 +171,18 @@ class Deployments(Resource):
                 projects.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, or you gave both `commit_hash` and `upload_uid`.
+            InvalidArgumentError: A UID is malformed, or you passed both `commit_hash` and `upload_uid`.
             NotFoundError: The organization has no such environment (404).
             GitProviderError: Launch cannot access the Git account (401).
-            MissingScopeError: You gave a commit, and the token belongs to an app. The SDK sent no request.
-            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
-                deployment. For an upload, this also happens if the listing shows other new deployments: only `deploy()`
-                knows the ZIP and can compare it with theirs.
+            MissingScopeError: You passed a commit, and the token belongs to an app. The SDK sent no request.
+            AmbiguousOutcome: The response was lost, and the listing does not show whether the service created the
+                deployment. For an upload, this also happens if the listing shows other new deployments, because only
+                `deploy()` knows the ZIP and can compare it with their ZIPs.
 
         API: `createDeployment`; scope `launch.projects:write` or `launch:manage`.
         """
         if commit_hash is not None and upload_uid is not None:
-            raise InvalidArgumentError("upload_uid", "give commit_hash or upload_uid, not both", rule="openapi.yaml")
+            raise InvalidArgumentError("upload_uid", "pass commit_hash or upload_uid, not both", rule="openapi.yaml")
         for name, value in {"commit_hash": commit_hash, "upload_uid": upload_uid}.items():
             if value is not None:
                 check_text(name, value, rule="openapi.yaml")
@@ -242,7 +242,7 @@ class Deployments(Resource):
         """
         uids = _uids(project_uid, environment_uid, deployment_uid)
         if _aware("end", end) < _aware("start", start):
-            raise InvalidArgumentError("end", "is before start", rule="openapi.yaml")
+            raise InvalidArgumentError("end", f"must not be before start ({start}), but is {end}", rule="openapi.yaml")
         query = {"startTime": _milliseconds(start), "endTime": _milliseconds(end)}
         try:
             # The vendor does not document the key of the lines (FACTS §11 row 4).
@@ -307,7 +307,7 @@ class Deployments(Resource):
             number = deployment.deployment_number
             if known is None or number is None or number > known:
                 return _elsewhere(deployment, environment_uid=environment_uid)
-            return f"deployment {deployment.uid} with number {number} was there before"
+            return f"deployment {deployment.uid} with number {number} existed before the request"
 
         named: list[str] = []
 
@@ -380,7 +380,7 @@ class Deployments(Resource):
         request = Request(
             "GET",
             url,
-            timeout=_DOWNLOAD_TIMEOUT,
+            timeout=_DOWNLOAD_TIMEOUT_S,
             operation="download",
             on_body=digest.update,
             response_limit=LARGEST_ARCHIVE,
@@ -395,7 +395,7 @@ class Deployments(Resource):
         return digest.hexdigest()
 
     def _located(self, deployment: Deployment, *, project_uid: str, environment_uid: str) -> Deployment:
-        """Fill in the fields that the answer does not have: the project, the environment and the scheme of the site."""
+        """Add the fields that are not in the response: the project, the environment and the scheme of the site."""
         if deployment.deployment_number is not None:
             highest = self._highest.get(environment_uid, 0)
             self._highest[environment_uid] = max(highest, deployment.deployment_number)
@@ -409,13 +409,13 @@ def _elsewhere(deployment: Deployment, *, environment_uid: str) -> str | None:
     shown = deployment.environment
     if shown is None or shown == environment_uid or not is_uid(shown):
         return None
-    return f"deployment {deployment.uid} is of environment {shown}, and {environment_uid} was asked for"
+    return f"deployment {deployment.uid} belongs to environment {shown}, but the request was about {environment_uid}"
 
 
 def _download_url(response: Response, *, check: Callable[[DownloadUrl], str | None]) -> DownloadUrl:
     document = parsed(_DOWNLOAD, response)
     if not isinstance(document, dict) or (name := _name_of_url(document)) is None:
-        raise mismatch(_DOWNLOAD, response, ["$: no URL in it"])
+        raise mismatch(_DOWNLOAD, response, ["$: no field contains a URL"])
     expires = document.get("expiresIn")
     seconds = expires if isinstance(expires, int) and not isinstance(expires, bool) else None
     # An expiry that is not a number stays in the unknown fields.
@@ -436,18 +436,18 @@ def _uids(
     """Return the three UIDs of a deployment, from three arguments or from one reference.
 
     Raises:
-        InvalidArgumentError: A UID is missing, or there is a UID as well as a reference.
+        InvalidArgumentError: A UID is missing, or the caller passed both a UID and a reference.
     """
     others = {"environment_uid": environment_uid, "deployment_uid": deployment_uid}
     if isinstance(project_uid, DeploymentRef | Deployment):
         if given := [name for name, uid in others.items() if uid is not None]:
             kind = type(project_uid).__name__
-            raise InvalidArgumentError(given[0], f"the {kind} before it says that already; give the {kind} alone")
+            raise InvalidArgumentError(given[0], f"must not be set, because the {kind} already contains all UIDs")
         ref = project_uid.ref if isinstance(project_uid, Deployment) else project_uid
         return attrs.asdict(ref)
     if environment_uid is None or deployment_uid is None:
         missing = next(name for name, uid in others.items() if uid is None)
-        raise InvalidArgumentError(missing, "is missing; give all three UIDs, or a DeploymentRef alone")
+        raise InvalidArgumentError(missing, "is required. Pass all three UIDs, or a single DeploymentRef or Deployment")
     return {"project_uid": project_uid, "environment_uid": environment_uid, "deployment_uid": deployment_uid}
 
 
@@ -489,7 +489,7 @@ class _Listing:
 
 
 async def newest_deployments(deployments: Deployments, project_uid: str, environment_uid: str) -> Sequence[Deployment]:
-    """Return an environment's newest deployments, and remember that these are not from a later creation."""
+    """Return an environment's newest deployments. The client then knows that no later creation made them."""
     at = asyncio.get_running_loop().time()
     found = await recent_deployments(deployments, project_uid, environment_uid)
     unnumbered = frozenset(one.uid for one in found if one.deployment_number is None)
@@ -539,7 +539,7 @@ def deployment_creation(
 
 
 async def open_live_log(pipeline: Pipeline, ref: DeploymentRef, *, last_id: str = "") -> Response:
-    """Open the live log of a deployment's server. The caller reads the `stream` of the answer and closes it.
+    """Open the live log of a deployment's server. The caller reads the `stream` of the response and closes it.
 
     Args:
         pipeline: The client's pipeline.
@@ -560,7 +560,7 @@ async def open_live_log(pipeline: Pipeline, ref: DeploymentRef, *, last_id: str 
         operation=_LIVE,
         path=_LIVE.render(attrs.asdict(ref)),
         headers=headers,
-        attempt_timeout=_LIVE_PATIENCE,
+        attempt_timeout=_LIVE_OPEN_S,
     )
     return await pipeline.stream(call)
 
@@ -574,9 +574,9 @@ def _proof(commit_hash: str | None, upload: str | None, sha256: str | None, zip_
 
 def _aware(name: str, moment: datetime) -> datetime:
     if not isinstance(moment, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgumentError(name, f"expected a datetime, got {type(moment).__name__}")
+        raise InvalidArgumentError(name, f"must be a datetime, not {type(moment).__name__}")
     if moment.tzinfo is None:
-        raise InvalidArgumentError(name, "has no time zone; use datetime.now(UTC) or give tzinfo")
+        raise InvalidArgumentError(name, f"must have a time zone, but {moment} has none. Pass tzinfo=UTC, for example")
     return moment
 
 
@@ -586,14 +586,14 @@ def _milliseconds(moment: datetime) -> str:
 
 
 def _name_of_url(document: dict[str, JSONValue]) -> str | None:
-    """Return the name of the field with the URL: the vendor does not document the name (FACTS §11 row 3)."""
+    """Return the name of the field with the URL, which the vendor does not document (FACTS §11 row 3)."""
     texts = {name: value for name, value in document.items() if isinstance(value, str) and value}
     anything = (name for name, value in texts.items() if value.startswith("https://"))
     return next((name for name in ("downloadUrl", "url", "signedUrl", *anything) if name in texts), None)
 
 
 class _LogReading(Generic[L]):
-    """Reads the log lines of one answer while they arrive, or from the whole body at the end."""
+    """Reads the log lines of one response while they arrive, or from the whole body at the end."""
 
     def __init__(self, operation: Operation, kind: type[L], keys: Sequence[str], *, bare: bool = False) -> None:
         self._operation = operation
@@ -606,7 +606,7 @@ class _LogReading(Generic[L]):
         return self._take
 
     def lines(self, response: Response) -> Log[L]:
-        """Return the lines of a complete answer."""
+        """Return the lines of a complete response."""
         self._take(response.body)
         try:
             return Log(self._parts.lines())
@@ -621,13 +621,13 @@ class _LogReading(Generic[L]):
             problems = error.problems
         else:
             return
-        # Raised outside the `except` block: an error raised inside would carry the answer.
+        # Raised outside the `except` block, because an error raised inside would contain the response.
         raise mismatch(self._operation, Response(200), problems)
 
 
 def _no_server_logs(error: InternalServerError) -> ServerLogsUnavailable:
     return ServerLogsUnavailable(
-        "the service failed to give server logs. Only server-rendered deployments have them; a static site has none",
+        "the service returned no server logs. Only server-rendered deployments have server logs; static sites do not",
         operation=error.operation,
         status=error.status,
         codes=error.codes,

@@ -77,8 +77,8 @@ class Domains(Resource):
         """Install your own certificate for a domain, or return to the certificate that Launch manages.
 
         The SDK first reads the domain and compares `url` with it, because another `url` would rename the domain. The
-        SDK sends the change only once. If the answer is lost, the SDK reads the domain again to find out whether the
-        service made the change. The call takes two requests, or three if the answer does not show the domain.
+        SDK sends the change only once. If the response is lost, the SDK reads the domain again to find out whether the
+        service made the change. The call takes two requests, or three if the response does not show the domain.
 
         The SDK checks the certificate before any request, with the library of the extra `certificates`. Each PEM must
         be readable and have at most 32 KiB. The key must belong to the certificate. The certificate must be valid now,
@@ -91,7 +91,7 @@ class Domains(Resource):
             domain_uid: The domain.
             url: Host name of the domain, as `list` returns it.
             ssl_method: `AUTOMATIC` for the certificate that Launch manages, or `CUSTOM` for your own certificate. The
-                default is `CUSTOM` if you give a certificate.
+                default is `CUSTOM` if you pass a certificate.
             certificate: PEM text of the certificate. The chain may follow the certificate, as in `fullchain.pem`.
             private_key: PEM text of the private key, without a passphrase. The SDK never shows the key.
             chain: PEM text of the intermediate certificates.
@@ -104,12 +104,12 @@ class Domains(Resource):
                 the certificate failed. The SDK changed nothing.
             ConfigurationError: The library `cryptography` is not installed.
             NotFoundError: The environment has no such domain.
-            AmbiguousOutcome: The answer was lost, and the domain does not show whether the service made the change.
+            AmbiguousOutcome: The response was lost, and the domain does not show whether the service made the change.
 
         API: `listDomains`, `updateDomain`. The vendor does not document the scope; `launch.projects:write` probably
         suffices.
         """
-        # The assignments hide the key, also in a wrong argument: a traceback with local variables must not show it.
+        # Rebind the names, so that a traceback with local variables does not show a key, even in a wrong argument.
         certificate = Secret(certificate) if certificate is not None else None
         private_key = Secret(private_key) if private_key is not None else None
         chain = Secret(chain) if chain is not None else None
@@ -125,8 +125,8 @@ class Domains(Resource):
         if before.url is None or host_of(before.url) != host_of(url):
             raise InvalidArgumentError(
                 "url",
-                f"is {url!r}, and the domain is {before.url!r}: give {before.url!r}, because another url renames the "
-                "domain",
+                f"must be the host name of the domain, which is {before.url!r}, not {url!r}. Another URL would rename "
+                "the domain",
             )
         body = UpdateDomainRequest(
             url=before.url,
@@ -145,7 +145,7 @@ class Domains(Resource):
             lost = error
         else:
             return shown or await self._read_one(uids)
-        # Called outside the `except` block: an error raised inside would keep the frames of the lost answer.
+        # Outside the `except` block, because an error raised inside would keep the frames of the lost response.
         return await self._read_back(uids, before, _Change(method, checked), lost)
 
     async def _read_one(self, uids: Mapping[str, str]) -> Domain:
@@ -154,13 +154,13 @@ class Domains(Resource):
             if domain.uid == uids["domain_uid"]:
                 return domain
         raise NotFoundError(
-            f"environment {uids['environment_uid']} has no domain {uids['domain_uid']}: "
+            f"environment {uids['environment_uid']} has no domain {uids['domain_uid']}. "
             "launch.domains.list(project_uid, environment_uid) returns its domains",
             operation=_UPDATE.name,
         )
 
     async def _read_back(self, uids: Mapping[str, str], before: Domain, change: _Change, lost: LaunchError) -> Domain:
-        """Return the domain when it shows the change whose answer was lost.
+        """Wait until the domain shows the change whose response was lost, and return the domain.
 
         Raises:
             AmbiguousOutcome: The domain does not show the change.
@@ -174,9 +174,9 @@ class Domains(Resource):
             if change.is_shown_by(now, before):
                 return now
         raise AmbiguousOutcome(
-            f"the answer to the change of domain {before.url} was lost ({lost.message}), and the domain does not show "
-            "whether it happened. Check launch.domains.list(project_uid, environment_uid) or the certificate that "
-            "the site serves before you send the change again",
+            f"the response to the change of domain {before.url} was lost ({lost.message}), and the domain does not "
+            "show whether the service made the change. Check launch.domains.list(project_uid, environment_uid) or the "
+            "certificate of the site before you send the change again",
             candidates=[uids["domain_uid"]],
             operation=_UPDATE.name,
             status=lost.status,
@@ -193,7 +193,7 @@ class _Change:
     certificate: CheckedCertificate | None
 
     def is_shown_by(self, now: Domain, before: Domain) -> bool:
-        """Return whether a domain shows this change now and did not show it before."""
+        """Return whether a domain shows this change now, and did not show it before."""
         if now.ssl_method != self.ssl_method:
             return False
         if self.certificate is None:
@@ -209,34 +209,39 @@ def _is_second(moment: datetime | None, wanted: datetime) -> bool:
 
 
 def _naming(project_uid: str) -> Mapping[str, str]:
-    """Return a header that an older example of the vendor sends. It is harmless if the service does not need it."""
+    """Return a header from an older example of the vendor. The service may not need the header, but accepts it."""
     return {"x-project-uid": project_uid}
 
 
 def _checked_method(
     ssl_method: SslMethod | str | None, certificate: str | None, private_key: Secret | None, chain: str | None
 ) -> SslMethod:
-    """Return the SSL method of an update, after a check that exactly the arguments of this method are given.
+    """Return the SSL method of an update, after a check that the other arguments fit this method.
 
     Raises:
         InvalidArgumentError: An argument is missing, or the service would ignore it.
     """
     if ssl_method is None and certificate is private_key is chain is None:
-        raise InvalidArgumentError("ssl_method", "there is nothing to change; give AUTOMATIC, or a certificate and key")
+        problem = "there is nothing to change. Pass AUTOMATIC, or pass certificate= and private_key="
+        raise InvalidArgumentError("ssl_method", problem)
     method = SslMethod.CUSTOM if ssl_method is None else SslMethod(check_text("ssl_method", ssl_method))
     if not method.is_known:
-        raise InvalidArgumentError("ssl_method", f"{ssl_method!r} is not one of {', '.join(SslMethod)}")
+        raise InvalidArgumentError("ssl_method", f"must be one of {', '.join(SslMethod)}, not {ssl_method!r}")
     parts = {"certificate": certificate, "private_key": private_key, "chain": chain}
     if method is SslMethod.AUTOMATIC:
         if surplus := [name for name, part in parts.items() if part is not None]:
-            raise InvalidArgumentError(surplus[0], "would be ignored, because ssl_method is AUTOMATIC")
+            raise InvalidArgumentError(
+                surplus[0], f"has no effect if ssl_method is AUTOMATIC. Leave out {surplus[0]}= or ssl_method="
+            )
     elif missing := [name for name in ("certificate", "private_key") if parts[name] is None]:
-        raise InvalidArgumentError(missing[0], "is missing; ssl_method CUSTOM needs a certificate and its private_key")
+        raise InvalidArgumentError(
+            missing[0], "is required, because ssl_method CUSTOM needs a certificate and its private_key"
+        )
     return method
 
 
 def _shown(domain_uid: str, response: Response) -> Domain | None:
-    """Return the domain of an answer, or None. The vendor does not document the body, which may be empty."""
+    """Return the domain of a response, or None. The vendor does not document the body, which may be empty."""
     try:
         document = load_json(response.body)
         inner = document.get("domain", document) if isinstance(document, dict) else None
@@ -244,5 +249,5 @@ def _shown(domain_uid: str, response: Response) -> Domain | None:
     except ValueError:
         return None
     if domain.uid != domain_uid and is_uid(domain.uid):
-        raise foreign_answer(_UPDATE, response, f"its uid is {domain.uid}, and {domain_uid} was asked for")
+        raise foreign_answer(_UPDATE, response, f"its UID is {domain.uid}, but the request was about {domain_uid}")
     return domain if domain.uid else None

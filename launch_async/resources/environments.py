@@ -131,15 +131,15 @@ class Environments(Resource):
         Raises:
             InvalidArgumentError: An argument is empty or too long, the framework preset is unknown, or the variables
                 break a limit. The SDK sent no request.
-            ConflictError: The project has an environment with this name already (409).
+            ConflictError: The project already has an environment with this name (409).
             GitProviderError: Launch cannot access the Git account (401).
             MissingScopeError: The token belongs to an app. The SDK sent no request.
-            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
+            AmbiguousOutcome: The response was lost, and the listing does not show whether the service created the
                 environment.
 
         API: `createEnvironment`; scope `launch.projects:write` or `launch:manage`, a user's token.
         """
-        # The assignment hides the values: a traceback that prints local variables must not show them.
+        # Rebind the names, so that a traceback with local variables does not show the values.
         environment_variables = hidden(environment_variables)
         body = environment_input(
             "name",
@@ -190,13 +190,13 @@ class Environments(Resource):
         Raises:
             InvalidArgumentError: An argument is empty or too long, the framework preset is unknown, or the variables
                 break a limit. The SDK sent no request.
-            ConflictError: The project has an environment with this name already (409).
-            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
+            ConflictError: The project already has an environment with this name (409).
+            AmbiguousOutcome: The response was lost, and the listing does not show whether the service created the
                 environment.
 
         API: `createEnvironment`; scope `launch.projects:write` or `launch:manage`.
         """
-        # The assignment hides the values: a traceback that prints local variables must not show them.
+        # Rebind the names, so that a traceback with local variables does not show the values.
         environment_variables = hidden(environment_variables)
         body = environment_input(
             "name",
@@ -235,12 +235,12 @@ class Environments(Resource):
     ) -> Environment:
         """Change an environment. An argument that you leave out (UNSET) keeps its value.
 
-        None removes the value: the SDK sends null. None is possible for `description`, `output_directory`,
-        `build_command`, `server_command`, `git_branch`, `auto_deploy_on_push` and `password_protection`. Any other
-        argument cannot be None.
+        None removes a value: the SDK sends null. You can pass None for `description`, `output_directory`,
+        `build_command`, `server_command`, `git_branch`, `auto_deploy_on_push` and `password_protection`, but for no
+        other argument.
 
         `environment_variables` replaces the whole list of variables. To change single variables, use
-        `launch.variables`. The site uses the changes from its next deployment on.
+        `launch.variables`. The changes apply from the next deployment.
 
         Args:
             project_uid: The project.
@@ -264,12 +264,12 @@ class Environments(Resource):
         Raises:
             InvalidArgumentError: There is nothing to change, an argument is empty or too long, the framework preset is
                 unknown, or the variables break a limit. The SDK sent no request.
-            ConflictError: The project has an environment with this name already (409).
+            ConflictError: The project already has an environment with this name (409).
             NotFoundError: The organization has no such environment (404).
 
         API: `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.
         """
-        # The assignment hides the values: a traceback that prints local variables must not show them.
+        # Rebind the names, so that a traceback with local variables does not show the values.
         environment_variables = hidden(environment_variables)
         password_protection = hidden_json(password_protection)
         body = UpdateEnvironmentRequest(
@@ -294,7 +294,7 @@ class Environments(Resource):
         )
         if not encode(body):
             raise InvalidArgumentError(
-                "name", "give at least one thing to change", rule="reference/facts.md#4-resources"
+                "name", "there is nothing to change. Pass at least one setting", rule="reference/facts.md#4-resources"
             )
         environment = await self._one(
             _UPDATE,
@@ -342,11 +342,11 @@ class Environments(Resource):
             hostnames: Host names without a scheme or a path. The service purges everything on these hosts.
 
         Raises:
-            InvalidArgumentError: You gave none or several of `path`, `cache_tags` and `hostnames`, or a value is not
+            InvalidArgumentError: You passed none or several of `path`, `cache_tags` and `hostnames`, or a value is not
                 allowed. The SDK sent no request.
             NotFoundError: The organization has no such environment (404).
             QuotaExceededError: The daily quota is used up. The SDK checked this with `usage.cache_revalidations()`.
-            RateLimitError: The service refused the request because of the rate limit, and all retries too (429).
+            RateLimitError: The service refused the request and all retries because of the rate limit (429).
 
         API: `revalidateCdnCache`; scope `launch.projects:write` or `launch:manage`.
         """
@@ -410,7 +410,8 @@ def _uids(project_uid: str, environment_uid: str) -> dict[str, str]:
 
 def _protection(protection: PasswordProtection) -> PasswordProtectionInput:
     if not isinstance(protection, PasswordProtection):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgumentError("password_protection", f"expected PasswordProtection, got {kind_of(protection)}")
+        problem = f"must be a PasswordProtection, not {kind_of(protection)}"
+        raise InvalidArgumentError("password_protection", problem)
     return PasswordProtectionInput(
         is_enabled=given(protection.is_enabled),
         username=given(protection.username),
@@ -424,23 +425,24 @@ def check_revalidation(
     """Return the body of a revalidation.
 
     Raises:
-        InvalidArgumentError: None or several of path, tags and host names were given, or a value is not allowed.
+        InvalidArgumentError: None or several of path, tags and host names are set, or a value is not allowed.
     """
     rule = "reference/facts.md#8-cdn-revalidation"
     strategies = {"path": path, "cache_tags": cache_tags, "hostnames": hostnames}
     chosen = [name for name, value in strategies.items() if value is not None]
     if len(chosen) != 1:
-        problem = f"exactly one of path, cache_tags and hostnames is needed, got {' and '.join(chosen) or 'none'}"
+        several = f", not {' and '.join(chosen)}" if chosen else ""
+        problem = f"pass exactly one of path, cache_tags and hostnames{several}"
         raise InvalidArgumentError(chosen[1] if len(chosen) > 1 else "path", problem, rule=rule)
     if is_prefix and path is None:
         raise InvalidArgumentError("is_prefix", "works only together with path", rule=rule)
     if path is not None:
         if not path.startswith("/"):
-            raise InvalidArgumentError("path", f"{path[:60]!r} does not start with /", rule="openapi.yaml")
+            raise InvalidArgumentError("path", f"must start with a slash, not {path[:60]!r}", rule="openapi.yaml")
         return RevalidateCacheRequest(cache_path=CachePath(path=path, is_prefix=is_prefix))
     values = cache_tags if cache_tags is not None else hostnames or ()
     if isinstance(values, str):
-        raise InvalidArgumentError(chosen[0], "is a single string; give a list of strings", rule="openapi.yaml")
+        raise InvalidArgumentError(chosen[0], f"must be a list of strings, not {values[:60]!r}", rule="openapi.yaml")
     unique = tuple(dict.fromkeys(values))
     check_count(chosen[0], unique, most=_MAX_TAGS if cache_tags is not None else len(unique), rule=rule)
     for value in unique:

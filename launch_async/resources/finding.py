@@ -6,8 +6,8 @@ The rules are the same for `LaunchClient.find`, the fleet, declared state and th
 2. An exact name beats a glob: `shop[1]` is the project of that name, if there is one.
 3. Otherwise a text with `*`, `?` or `[...]` is a glob.
 
-Case matters. Two spellings of one text in Unicode (`ü` as one character or as `u` with a mark) are the same name,
-unless the listing has both. Spaces around a name do not count.
+Names are case-sensitive. Two Unicode spellings of a name (`ü` as one character, or as `u` with a mark) are the same
+name, unless the listing contains both. Spaces around a name do not count.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class FoundEnvironment(NamedTuple):
 
 
 async def find_project(projects: Projects, wanted: str) -> str:
-    """Return the UID of the one project that matches a name, a glob or a UID. For a UID, no request is sent.
+    """Return the UID of the one project that matches a name, a glob or a UID. For a UID, the SDK sends no request.
 
     Raises:
         InvalidArgumentError: The argument is empty or not a string.
@@ -118,16 +118,16 @@ def only(kind: str, wanted: str, items: Sequence[N], *, globs: bool = False) -> 
         return found[0]
     if found:
         raise AmbiguousName(
-            f"{len(found)} names match {wanted!r}, and the call needs exactly one {kind}: {_offered(found)}. "
-            "Give the whole name or the UID",
+            f"{len(found)} names match {wanted!r}, but the call needs exactly one {kind}: {_offered(found)}. "
+            "Pass the full name or the UID",
             candidates={item.uid: item.name or "" for item in found},
             operation="find",
         )
     close = _close(wanted, items)
     listing = "launch.projects.list()" if kind == "project" else "launch.environments.list(project_uid)"
-    advice = f"Close names: {_offered(close)}" if close else f"{listing} returns all names: {len(items)} in total"
+    advice = f"Similar names: {_offered(close)}" if close else f"{listing} returns all names ({len(items):,} in total)"
     raise NameNotFound(
-        f"no {kind} matches {wanted!r} (case matters). {advice}",
+        f"no {kind} matches {wanted!r}. Names are case-sensitive. {advice if items else 'The listing is empty'}",
         candidates={item.uid: item.name or "" for item in close},
         operation="find",
     )

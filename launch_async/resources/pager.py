@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Pager", "unlike_a_list"]
 
 _PAGE_SIZE: Final = 100
-_MOST_OLD_PAGES: Final = 100
+_MAX_OLD_PAGES: Final = 100
 """Number of consecutive pages without a new item after which the pager stops reading."""
 
 T = TypeVar("T", bound=IdentifiedModel)
@@ -37,9 +37,9 @@ def unlike_a_list(awaited: str) -> Callable[[C], C]:
     """
     whole = "await pager" if awaited else "list(pager)"
     advice = {
-        "__len__": f"a Pager has no len() before it is read: use len({whole}) or {awaited}pager.total()",
-        "__getitem__": f"a Pager is not a list: use {whole}, or {awaited}pager.first() for the first item",
-        "__bool__": f"a Pager cannot say if it is empty before it is read: use {awaited}pager.first() is None",
+        "__len__": f"a Pager has no len(), because it reads items later. Use len({whole}) or {awaited}pager.total()",
+        "__getitem__": f"a Pager is not a list. Use {whole}, or {awaited}pager.first() for the first item",
+        "__bool__": f"a Pager has no truth value, because it reads items later. Use {awaited}pager.first() is None",
     }
 
     def refusal(message: str) -> Callable[..., object]:
@@ -64,7 +64,7 @@ class Pager(Generic[T]):
     items appear or disappear between two pages.
 
     A notebook shows the first page. In launch_sync, the notebook requests this page. In launch_async, it shows the
-    first page that was read last, because a view cannot wait for an answer.
+    most recent response for the first page, because a view cannot wait for a response.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Pager(Generic[T]):
         self._limit = limit or _PAGE_SIZE
         self._skip = skip
         self._shown: Page[T] | None = None
-        """The most recent answer for the first page, for notebooks."""
+        """The most recent response for the first page, for notebooks."""
 
     def __repr__(self) -> str:
         return f"Pager(limit={self._limit}, skip={self._skip})"
@@ -85,7 +85,7 @@ class Pager(Generic[T]):
 
     @property
     def page_read(self) -> Page[T] | None:
-        """The most recent answer for the first page; None if the pager has not read it yet."""
+        """The most recent response for the first page; None if the pager has not read it yet."""
         return self._shown
 
     def __await__(self) -> Generator[object, None, list[T]]:
@@ -109,13 +109,13 @@ class Pager(Generic[T]):
             vanished = max(0, known_total - page.total) if known_total is not None and page.total is not None else 0
             known_total = page.total
             # A domain may have no UID. The pager then compares all its fields.
-            there = {item.uid or item: item for item in page.items}
-            fresh = tuple(item for key, item in there.items() if key not in seen)
-            seen.update(there)
+            listed = {item.uid or item: item for item in page.items}
+            fresh = tuple(item for key, item in listed.items() if key not in seen)
+            seen.update(listed)
             if fresh:
                 yield Page(fresh, page.skip, page.total)
             old_pages = 0 if fresh else old_pages + 1
-            if old_pages == _MOST_OLD_PAGES or (not fresh and page.total is None):
+            if old_pages == _MAX_OLD_PAGES or (not fresh and page.total is None):
                 return
             if vanished:
                 # Items moved up, so the pager may have skipped some: step back and read these positions again.
@@ -128,7 +128,7 @@ class Pager(Generic[T]):
                 return
 
     async def page(self) -> Page[T]:
-        """Return one page: `limit` items (100 by default) after the first `skip`."""
+        """Return one page: `limit` items (100 by default) after the first `skip` items."""
         self._shown = await self._fetch(self._limit, self._skip)
         return self._shown
 
@@ -138,7 +138,7 @@ class Pager(Generic[T]):
         return page.items[0] if page.items else None
 
     async def total(self) -> int:
-        """Return how many items the whole listing has. If the service does not report it, the pager counts them."""
+        """Return the number of items in the whole listing. If the service does not report it, the pager counts them."""
         page = await self._fetch(1, 0)
         if page.total is not None:
             return page.total
@@ -147,7 +147,7 @@ class Pager(Generic[T]):
     async def to_list(self) -> list[T]:
         """Return every item, in a list that notebooks show as a table.
 
-        In launch_async, awaiting the pager itself does the same.
+        In launch_async, `await pager` returns the same list.
         """
         from launch_async.models.page import Listed
 

@@ -116,15 +116,15 @@ class Projects(Resource):
         Raises:
             InvalidArgumentError: An argument is empty or too long, the framework preset is unknown, or the variables
                 break a limit. The SDK sent no request.
-            ConflictError: The organization has a project with this name already (409).
+            ConflictError: The organization already has a project with this name (409).
             GitProviderError: Launch cannot access the Git account (401).
             MissingScopeError: The token belongs to an app. The SDK sent no request.
-            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
+            AmbiguousOutcome: The response was lost, and the listing does not show whether the service created the
                 project.
 
         API: `createProject`; scope `launch.projects:write` or `launch:manage`, a user's token.
         """
-        # The assignment hides the values: a traceback that prints local variables must not show them.
+        # Rebind the name, so that a traceback with local variables does not show the values.
         environment_variables = hidden(environment_variables)
         environment = environment_input(
             "environment_name",
@@ -197,13 +197,13 @@ class Projects(Resource):
         Raises:
             InvalidArgumentError: An argument is empty or too long, the framework preset is unknown, or the variables
                 break a limit. The SDK sent no request.
-            ConflictError: The organization has a project with this name already (409).
-            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
+            ConflictError: The organization already has a project with this name (409).
+            AmbiguousOutcome: The response was lost, and the listing does not show whether the service created the
                 project.
 
         API: `createProject`; scope `launch.projects:write` or `launch:manage`.
         """
-        # The assignment hides the values: a traceback that prints local variables must not show them.
+        # Rebind the name, so that a traceback with local variables does not show the values.
         environment_variables = hidden(environment_variables)
         environment = environment_input(
             "environment_name",
@@ -244,13 +244,14 @@ class Projects(Resource):
         Raises:
             InvalidArgumentError: There is nothing to change, or an argument is empty or too long. The SDK sent no
                 request.
-            ConflictError: The organization has a project with this name already (409).
+            ConflictError: The organization already has a project with this name (409).
             NotFoundError: The organization has no such project (404).
 
         API: `updateProject`; scope `launch.projects:write` or `launch:manage`.
         """
         if name is UNSET and description is UNSET:
-            raise InvalidArgumentError("name", "give name, description or both", rule="reference/facts.md#4-resources")
+            problem = "there is nothing to change. Pass name, description or both"
+            raise InvalidArgumentError("name", problem, rule="reference/facts.md#4-resources")
         from launch_async.models.requests import UpdateProjectRequest
 
         body = UpdateProjectRequest(
@@ -282,7 +283,7 @@ class Projects(Resource):
             body: JSON object to send.
 
         Returns:
-            The JSON document of the answer; None if the answer is empty.
+            The JSON document of the response; None if the response is empty.
 
         Raises:
             InvalidArgumentError: The UID is malformed.
@@ -341,7 +342,7 @@ def _description(description: str | Unset | None) -> str | Unset:
     if len(description) > MAX_DESCRIPTION:
         raise InvalidArgumentError(
             "description",
-            f"has {len(description)} characters, {MAX_DESCRIPTION} are allowed",
+            f"must have at most {MAX_DESCRIPTION} characters, not {len(description)}",
             rule="reference/facts.md#4-resources",
         )
     return description

@@ -37,9 +37,12 @@ _DEPLOYMENT: Final = Operation(
     WRITE,
 )
 _SEND: Final = "upload"
-_SMALLEST: Final = 1024
+_SMALLEST_ARCHIVE: Final = 1024
+"""Minimum size of a ZIP in bytes."""
 LARGEST_ARCHIVE: Final = 104_857_600
+"""Maximum size of a ZIP in bytes."""
 _USABLE: Final = timedelta(minutes=9)
+"""Age up to which the SDK uses a signed URL, which is valid for ten minutes."""
 
 
 class Uploads(Resource):
@@ -101,7 +104,7 @@ class Uploads(Resource):
                 file became shorter during the upload. Or the SDK sent nothing, because the URL is more than nine
                 minutes old, or uses plain http to another machine.
         """
-        # The assignment hides a signed URL that is a plain text: a traceback with local variables must not show it.
+        # Rebind the name, so that a traceback with local variables does not show a signed URL that is a plain string.
         upload_url = hidden_json(upload_url)
         _check_signed(upload_url)
         check_callback(on_progress=on_progress)
@@ -109,20 +112,20 @@ class Uploads(Resource):
         request = _upload_request(upload_url, FileBody(path, _checked_size(path), on_progress=on_progress))
         if nearly_over(upload_url):
             raise StorageError(
-                "the signed URL is more than nine minutes old and is valid for ten minutes: request a new one",
+                "the signed URL is more than nine minutes old, and is valid for only ten minutes. Request a new URL",
                 operation=_SEND,
                 retryable=True,
             )
         if not self._allow_http and (host := plain_http_host(upload_url.upload_url)):
             raise StorageError(
-                f"the signed URL would send the file and its signature in clear to {host}: set allow_http=True if you "
-                "mean it",
+                f"the signed URL uses http, so the upload to {host} would not be encrypted. To allow this, pass "
+                "allow_http=True to the client",
                 operation=_SEND,
             )
         try:
             response = await self._pipeline.send_file(request)
         except TransportError as error:
-            # A redirect is a failure, and the SDK must not retry it with the same URL (FACTS §5).
+            # A redirect is a failure, and the SDK must not retry the upload with the same URL (FACTS §5).
             raise StorageError(
                 f"the upload failed: {error.message}", operation=_SEND, retryable=error.retryable
             ) from error
@@ -144,7 +147,7 @@ def nearly_over(upload_url: SignedUploadUrl) -> bool:
 
 def _check_signed(upload_url: object) -> None:
     if not isinstance(upload_url, SignedUploadUrl):
-        problem = f"expected a SignedUploadUrl, such as url_for_project() returns, got {kind_of(upload_url)}"
+        problem = f"must be a SignedUploadUrl, such as the result of url_for_project(), not {kind_of(upload_url)}"
         raise InvalidArgumentError("upload_url", problem)
 
 
@@ -152,13 +155,13 @@ def _checked_size(path: Path) -> int:
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise InvalidArgumentError("file", f"{path} cannot be read: {error.strerror}") from error
+        raise InvalidArgumentError("file", f"{str(path)!r} cannot be read: {error.strerror}") from error
     if not path.is_file():
-        raise InvalidArgumentError("file", f"{path} is not a file; deploy() makes a ZIP of a folder")
-    if not _SMALLEST <= size <= LARGEST_ARCHIVE:
+        raise InvalidArgumentError("file", f"{str(path)!r} is not a file. To deploy a folder, call deploy()")
+    if not _SMALLEST_ARCHIVE <= size <= LARGEST_ARCHIVE:
         raise InvalidArgumentError(
             "file",
-            f"has {size} bytes, {_SMALLEST} to {LARGEST_ARCHIVE} (100 MiB) are allowed",
+            f"{str(path)!r} must have {_SMALLEST_ARCHIVE:,} to {LARGEST_ARCHIVE:,} bytes (100 MiB), not {size:,}",
             rule="reference/facts.md#5-upload-flow",
         )
     return size

@@ -23,7 +23,7 @@ class DeployHooks:
         return repr(self._async)
 
     def trigger(self, hook_uid: str, *, commit: str | None = None) -> str:
-        """Start a deployment through its hook.
+        """Start a deployment with a deploy hook.
 
         Args:
             hook_uid: The last part of the hook's URL, 24 lower-case hex digits. The SDK never shows it.

@@ -91,13 +91,13 @@ class Deployments:
                 projects.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, or you gave both `commit_hash` and `upload_uid`.
+            InvalidArgumentError: A UID is malformed, or you passed both `commit_hash` and `upload_uid`.
             NotFoundError: The organization has no such environment (404).
             GitProviderError: Launch cannot access the Git account (401).
-            MissingScopeError: You gave a commit, and the token belongs to an app. The SDK sent no request.
-            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
-                deployment. For an upload, this also happens if the listing shows other new deployments: only `deploy()`
-                knows the ZIP and can compare it with theirs.
+            MissingScopeError: You passed a commit, and the token belongs to an app. The SDK sent no request.
+            AmbiguousOutcome: The response was lost, and the listing does not show whether the service created the
+                deployment. For an upload, this also happens if the listing shows other new deployments, because only
+                `deploy()` knows the ZIP and can compare it with their ZIPs.
 
         API: `createDeployment`; scope `launch.projects:write` or `launch:manage`.
         """

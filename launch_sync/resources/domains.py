@@ -59,8 +59,8 @@ class Domains:
         """Install your own certificate for a domain, or return to the certificate that Launch manages.
 
         The SDK first reads the domain and compares `url` with it, because another `url` would rename the domain. The
-        SDK sends the change only once. If the answer is lost, the SDK reads the domain again to find out whether the
-        service made the change. The call takes two requests, or three if the answer does not show the domain.
+        SDK sends the change only once. If the response is lost, the SDK reads the domain again to find out whether the
+        service made the change. The call takes two requests, or three if the response does not show the domain.
 
         The SDK checks the certificate before any request, with the library of the extra `certificates`. Each PEM must
         be readable and have at most 32 KiB. The key must belong to the certificate. The certificate must be valid now,
@@ -73,7 +73,7 @@ class Domains:
             domain_uid: The domain.
             url: Host name of the domain, as `list` returns it.
             ssl_method: `AUTOMATIC` for the certificate that Launch manages, or `CUSTOM` for your own certificate. The
-                default is `CUSTOM` if you give a certificate.
+                default is `CUSTOM` if you pass a certificate.
             certificate: PEM text of the certificate. The chain may follow the certificate, as in `fullchain.pem`.
             private_key: PEM text of the private key, without a passphrase. The SDK never shows the key.
             chain: PEM text of the intermediate certificates.
@@ -86,7 +86,7 @@ class Domains:
                 the certificate failed. The SDK changed nothing.
             ConfigurationError: The library `cryptography` is not installed.
             NotFoundError: The environment has no such domain.
-            AmbiguousOutcome: The answer was lost, and the domain does not show whether the service made the change.
+            AmbiguousOutcome: The response was lost, and the domain does not show whether the service made the change.
 
         API: `listDomains`, `updateDomain`. The vendor does not document the scope; `launch.projects:write` probably
         suffices.

@@ -94,10 +94,10 @@ class Environments:
         Raises:
             InvalidArgumentError: An argument is empty or too long, the framework preset is unknown, or the variables
                 break a limit. The SDK sent no request.
-            ConflictError: The project has an environment with this name already (409).
+            ConflictError: The project already has an environment with this name (409).
             GitProviderError: Launch cannot access the Git account (401).
             MissingScopeError: The token belongs to an app. The SDK sent no request.
-            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
+            AmbiguousOutcome: The response was lost, and the listing does not show whether the service created the
                 environment.
 
         API: `createEnvironment`; scope `launch.projects:write` or `launch:manage`, a user's token.
@@ -153,8 +153,8 @@ class Environments:
         Raises:
             InvalidArgumentError: An argument is empty or too long, the framework preset is unknown, or the variables
                 break a limit. The SDK sent no request.
-            ConflictError: The project has an environment with this name already (409).
-            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
+            ConflictError: The project already has an environment with this name (409).
+            AmbiguousOutcome: The response was lost, and the listing does not show whether the service created the
                 environment.
 
         API: `createEnvironment`; scope `launch.projects:write` or `launch:manage`.
@@ -198,12 +198,12 @@ class Environments:
     ) -> Environment:
         """Change an environment. An argument that you leave out (UNSET) keeps its value.
 
-        None removes the value: the SDK sends null. None is possible for `description`, `output_directory`,
-        `build_command`, `server_command`, `git_branch`, `auto_deploy_on_push` and `password_protection`. Any other
-        argument cannot be None.
+        None removes a value: the SDK sends null. You can pass None for `description`, `output_directory`,
+        `build_command`, `server_command`, `git_branch`, `auto_deploy_on_push` and `password_protection`, but for no
+        other argument.
 
         `environment_variables` replaces the whole list of variables. To change single variables, use
-        `launch.variables`. The site uses the changes from its next deployment on.
+        `launch.variables`. The changes apply from the next deployment.
 
         Args:
             project_uid: The project.
@@ -227,7 +227,7 @@ class Environments:
         Raises:
             InvalidArgumentError: There is nothing to change, an argument is empty or too long, the framework preset is
                 unknown, or the variables break a limit. The SDK sent no request.
-            ConflictError: The project has an environment with this name already (409).
+            ConflictError: The project already has an environment with this name (409).
             NotFoundError: The organization has no such environment (404).
 
         API: `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.
@@ -291,11 +291,11 @@ class Environments:
             hostnames: Host names without a scheme or a path. The service purges everything on these hosts.
 
         Raises:
-            InvalidArgumentError: You gave none or several of `path`, `cache_tags` and `hostnames`, or a value is not
+            InvalidArgumentError: You passed none or several of `path`, `cache_tags` and `hostnames`, or a value is not
                 allowed. The SDK sent no request.
             NotFoundError: The organization has no such environment (404).
             QuotaExceededError: The daily quota is used up. The SDK checked this with `usage.cache_revalidations()`.
-            RateLimitError: The service refused the request because of the rate limit, and all retries too (429).
+            RateLimitError: The service refused the request and all retries because of the rate limit (429).
 
         API: `revalidateCdnCache`; scope `launch.projects:write` or `launch:manage`.
         """

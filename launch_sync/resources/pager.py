@@ -25,7 +25,7 @@ class Pager(Generic[T]):
     items appear or disappear between two pages.
 
     A notebook shows the first page. In launch_sync, the notebook requests this page. In launch_async, it shows the
-    first page that was read last, because a view cannot wait for an answer.
+    most recent response for the first page, because a view cannot wait for a response.
     """
 
     def __init__(self, wrapped: AsyncPager[T], lender: object = None) -> None:
@@ -40,7 +40,7 @@ class Pager(Generic[T]):
 
     @property
     def page_read(self) -> Page[T] | None:
-        """The most recent answer for the first page; None if the pager has not read it yet."""
+        """The most recent response for the first page; None if the pager has not read it yet."""
         return self._async.page_read
 
     def __iter__(self) -> Iterator[T]:
@@ -51,7 +51,7 @@ class Pager(Generic[T]):
         return _bridge.iterate(self._async.pages(), self)
 
     def page(self) -> Page[T]:
-        """Return one page: `limit` items (100 by default) after the first `skip`."""
+        """Return one page: `limit` items (100 by default) after the first `skip` items."""
         return _bridge.run(self._async.page())
 
     def first(self) -> T | None:
@@ -59,12 +59,12 @@ class Pager(Generic[T]):
         return _bridge.run(self._async.first())
 
     def total(self) -> int:
-        """Return how many items the whole listing has. If the service does not report it, the pager counts them."""
+        """Return the number of items in the whole listing. If the service does not report it, the pager counts them."""
         return _bridge.run(self._async.total())
 
     def to_list(self) -> list[T]:
         """Return every item, in a list that notebooks show as a table.
 
-        In launch_async, awaiting the pager itself does the same.
+        In launch_async, `pager` returns the same list.
         """
         return _bridge.run(self._async.to_list())

@@ -105,10 +105,10 @@ class Projects:
         Raises:
             InvalidArgumentError: An argument is empty or too long, the framework preset is unknown, or the variables
                 break a limit. The SDK sent no request.
-            ConflictError: The organization has a project with this name already (409).
+            ConflictError: The organization already has a project with this name (409).
             GitProviderError: Launch cannot access the Git account (401).
             MissingScopeError: The token belongs to an app. The SDK sent no request.
-            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
+            AmbiguousOutcome: The response was lost, and the listing does not show whether the service created the
                 project.
 
         API: `createProject`; scope `launch.projects:write` or `launch:manage`, a user's token.
@@ -175,8 +175,8 @@ class Projects:
         Raises:
             InvalidArgumentError: An argument is empty or too long, the framework preset is unknown, or the variables
                 break a limit. The SDK sent no request.
-            ConflictError: The organization has a project with this name already (409).
-            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
+            ConflictError: The organization already has a project with this name (409).
+            AmbiguousOutcome: The response was lost, and the listing does not show whether the service created the
                 project.
 
         API: `createProject`; scope `launch.projects:write` or `launch:manage`.
@@ -212,7 +212,7 @@ class Projects:
         Raises:
             InvalidArgumentError: There is nothing to change, or an argument is empty or too long. The SDK sent no
                 request.
-            ConflictError: The organization has a project with this name already (409).
+            ConflictError: The organization already has a project with this name (409).
             NotFoundError: The organization has no such project (404).
 
         API: `updateProject`; scope `launch.projects:write` or `launch:manage`.
@@ -240,7 +240,7 @@ class Projects:
             body: JSON object to send.
 
         Returns:
-            The JSON document of the answer; None if the answer is empty.
+            The JSON document of the response; None if the response is empty.
 
         Raises:
             InvalidArgumentError: The UID is malformed.

@@ -58,7 +58,7 @@ def test_names_globs_and_uids_name_an_environment(command: Command, emulator: La
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        (("wait", "shpo", "production"), "Close names: 'shop'"),
+        (("wait", "shpo", "production"), "Similar names: 'shop'"),
         (("wait", "shop*", "production"), "shop-b"),
         (("wiat", "shop", "production"), "Did you mean wait?"),
         (("deploy", "shop", "preview", "no-such-folder"), "latest, previous and commit:HASH"),

@@ -94,7 +94,7 @@ async def test_a_purge_right_after_a_deployment_of_this_client_warns_once(launch
         await client.environments.revalidate_cache(*uids, path="/")
 
     assert [record.name for record in caplog.records] == ["launch_async.resources._cache"]
-    assert f"environment {site.environment.uid} was deployed 0 s ago" in caplog.text
+    assert f"environment {site.environment.uid} purged its whole cache 0 s ago" in caplog.text
 
 
 async def test_a_purge_without_a_deployment_of_this_client_warns_about_nothing(launch, uids, caplog):

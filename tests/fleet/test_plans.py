@@ -343,7 +343,7 @@ async def test_a_name_in_a_file_that_no_environment_has_is_refused(client: Launc
     path = tmp_path / "targets"
     path.write_text("shop stagign")
 
-    with pytest.raises(NameNotFound, match=r"no environment of project shop matches 'stagign' .*'staging' \(\w{24}\)"):
+    with pytest.raises(NameNotFound, match=r"no environment of project shop matches 'stagign'.*'staging' \(\w{24}\)"):
         await client.fleet.select(file=path)
 
 

@@ -773,7 +773,7 @@ async def test_a_fifth_of_all_calls_fails_and_every_target_is_deployed_once(
         ({"canary": "two"}, "^canary: must be "),
         ({"variables": {"A": "b"}}, "the plan sets no variables"),
         ({"confirm": 7}, "the plan has 6"),
-        ({"on_event": asyncio.sleep}, "on_event: is a coroutine function"),
+        ({"on_event": asyncio.sleep}, "on_event: must be a plain function"),
     ],
 )
 async def test_an_option_out_of_range_is_refused(client: LaunchClient, plan: Plan, options, problem: str) -> None:

@@ -133,7 +133,7 @@ async def test_a_call_whose_wait_for_a_check_is_too_long_sends_nothing() -> None
     async with client_on(FakeTransport(service)) as launch:
         first = asyncio.ensure_future(launch.deployments.create(PROJECT, ENVIRONMENT))
         await asyncio.sleep(1.6)
-        with pytest.raises(DeadlineExceeded, match="the answer to another one was lost") as caught:
+        with pytest.raises(DeadlineExceeded, match="the response to another creation was lost") as caught:
             async with asyncio.timeout(60):
                 await launch.with_options(timeout=0.2).deployments.create(PROJECT, ENVIRONMENT)
         first.cancel()

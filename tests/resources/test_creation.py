@@ -171,7 +171,7 @@ async def test_the_outcome_of_a_refused_creation_is_not_checked(emulator: Launch
 async def test_a_creation_that_cannot_be_checked_is_ambiguous() -> None:
     transport = FakeTransport(ResponseLost("lost"), answer(403))
     async with client_on(transport) as launch:
-        with pytest.raises(AmbiguousOutcome, match="look whether it is there before you create it again") as caught:
+        with pytest.raises(AmbiguousOutcome, match="Before you create it again, check whether it exists") as caught:
             await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
 
     assert (caught.value.ambiguous, caught.value.operation) == (True, "createProject")
@@ -185,7 +185,7 @@ async def test_several_candidates_are_named_and_none_is_adopted() -> None:
     transport = FakeTransport(ResponseLost("lost"), listing)
     async with client_on(transport) as launch:
         with pytest.raises(
-            AmbiguousOutcome, match=r"look at 66c0ffee00000000000000e1: .*; 66c0ffee00000000000000e2: "
+            AmbiguousOutcome, match=r"check 66c0ffee00000000000000e1: .*; 66c0ffee00000000000000e2: "
         ) as caught:
             await launch.deployments.create(PROJECT, ENVIRONMENT)
 

@@ -128,7 +128,7 @@ async def test_domains_without_a_uid_are_all_listed() -> None:
 
 @pytest.mark.parametrize("url", ["shop.example.com", "example.com", "www.example.com.evil.example"])
 async def test_a_url_that_would_rename_the_domain_is_refused(place: Place, url: str) -> None:
-    with pytest.raises(InvalidArgumentError, match="another url renames the domain"):
+    with pytest.raises(InvalidArgumentError, match="Another URL would rename the domain"):
         await place.update(url=url, ssl_method=SslMethod.AUTOMATIC)
 
     assert place.updates == 0
@@ -153,7 +153,7 @@ async def test_a_domain_of_another_environment_is_not_found(place: Place) -> Non
 async def test_a_domain_without_a_url_is_not_changed() -> None:
     transport = FakeTransport(answer(200, {"domains": [{"uid": DOMAIN}]}))
     async with client_on(transport) as launch:
-        with pytest.raises(InvalidArgumentError, match="the domain is None"):
+        with pytest.raises(InvalidArgumentError, match="which is None"):
             await launch.domains.update(PROJECT, ENVIRONMENT, DOMAIN, url=HOST, ssl_method="AUTOMATIC")
 
     assert [request.method for request in transport.requests] == ["GET"]
@@ -176,7 +176,9 @@ async def test_a_change_whose_answer_is_lost_is_read_back_and_not_repeated(place
 async def test_a_change_that_the_domain_does_not_show_is_ambiguous(place: Place, kind: Any) -> None:
     place.emulator.faults.add(kind, operation="updateDomain", status=504)
 
-    with pytest.raises(AmbiguousOutcome, match="the domain does not show whether it happened") as caught:
+    with pytest.raises(
+        AmbiguousOutcome, match="the domain does not show whether the service made the change"
+    ) as caught:
         await place.update(certificate=SITE.certificate, private_key=SITE.key)
 
     assert (caught.value.candidates, caught.value.operation) == ((place.domain,), "updateDomain")
@@ -248,14 +250,14 @@ async def test_a_change_is_not_sent_again_when_a_kept_alive_connection_breaks() 
 
 WRONG: Mapping[str, tuple[dict[str, Any], str]] = {
     "nothing": ({}, "ssl_method: there is nothing to change"),
-    "unknown method": ({"ssl_method": "MANUAL"}, "is not one of AUTOMATIC, CUSTOM"),
-    "no certificate": ({"ssl_method": "CUSTOM"}, "certificate: is missing"),
-    "no key": ({"certificate": SITE.certificate}, "private_key: is missing"),
-    "key only": ({"private_key": SITE.key}, "certificate: is missing"),
-    "chain only": ({"chain": AUTHORITY.certificate}, "certificate: is missing"),
+    "unknown method": ({"ssl_method": "MANUAL"}, "must be one of AUTOMATIC, CUSTOM, not 'MANUAL'"),
+    "no certificate": ({"ssl_method": "CUSTOM"}, "certificate: is required"),
+    "no key": ({"certificate": SITE.certificate}, "private_key: is required"),
+    "key only": ({"private_key": SITE.key}, "certificate: is required"),
+    "chain only": ({"chain": AUTHORITY.certificate}, "certificate: is required"),
     "ignored": (
         {"ssl_method": "AUTOMATIC", "certificate": SITE.certificate, "private_key": SITE.key},
-        "certificate: would be ignored, because ssl_method is AUTOMATIC",
+        "certificate: has no effect if ssl_method is AUTOMATIC",
     ),
 }
 
@@ -269,33 +271,39 @@ def _own(one: Issued) -> dict[str, Any]:
 
 
 UNUSABLE: Mapping[str, tuple[dict[str, Any], str]] = {
-    "path": (_pair("fullchain.pem"), "certificate: is no PEM of certificates: it has no line"),
-    "bytes": (_pair(SITE.certificate.encode()), "certificate: expected the text of a PEM, got bytes"),
+    "path": (_pair("fullchain.pem"), "certificate: must be a PEM that contains only certificates, but has no line"),
+    "bytes": (_pair(SITE.certificate.encode()), "certificate: must be the text of a PEM, not bytes"),
     "damaged": (_pair(SITE.certificate[:100] + SITE.certificate[140:]), "certificate: cannot be read"),
-    "cut off": (_pair(SITE.certificate[:-40]), "certificate: is no PEM of certificates"),
-    "key as certificate": (_pair(SITE.key), "certificate: holds a private key"),
-    "key in chain": (_pair(chain=AUTHORITY.certificate + AUTHORITY.key), "chain: holds a private key"),
-    "request": (_pair(SITE.certificate.replace("CERTIFICATE", "CERTIFICATE REQUEST")), "it holds CERTIFICATE REQUEST"),
-    "certificate as key": (_pair(key=SITE.certificate), "private_key: is not the PEM text of exactly one private key"),
-    "bytes as key": (_pair(key=SITE.key.encode()), "private_key: is not the PEM text of exactly one private key"),
-    "two keys": (_pair(key=SITE.key + OTHER.key), "private_key: is not the PEM text of exactly one private key"),
+    "cut off": (_pair(SITE.certificate[:-40]), "certificate: is damaged or truncated"),
+    "key as certificate": (_pair(SITE.key), "certificate: must not contain a private key"),
+    "key in chain": (_pair(chain=AUTHORITY.certificate + AUTHORITY.key), "chain: must not contain a private key"),
+    "request": (
+        _pair(SITE.certificate.replace("CERTIFICATE", "CERTIFICATE REQUEST")),
+        "but contains CERTIFICATE REQUEST",
+    ),
+    "certificate as key": (_pair(key=SITE.certificate), "private_key: must be the PEM text of exactly one private key"),
+    "bytes as key": (_pair(key=SITE.key.encode()), "private_key: must be the PEM text of exactly one private key"),
+    "two keys": (_pair(key=SITE.key + OTHER.key), "private_key: must be the PEM text of exactly one private key"),
     "damaged key": (_pair(key=SITE.key[:60] + SITE.key[100:]), "private_key: cannot be read"),
     "passphrase": (
         _own(issued(HOST, passphrase=b"secret")),
-        "private_key: is protected by a passphrase, and Launch could not use it",
+        "private_key: must not be protected by a passphrase",
     ),
-    "other key": (_pair(key=OTHER.key), "private_key: does not fit the certificate"),
-    "expired": (_own(issued(HOST, ends=NOW - timedelta(hours=1))), "certificate: CN=www.example.com expired at"),
-    "too early": (_own(issued(HOST, begins=NOW + DAY)), "certificate: CN=www.example.com is not valid before"),
-    "other host": (_own(issued("shop.example.com")), "does not cover www.example.com: it is for shop.example.com"),
-    "deep wildcard": (_own(issued("*.com")), r"does not cover www.example.com: it is for \*.com"),
-    "no host": (_own(issued()), "it is for no host name at all"),
-    "other chain": (_pair(chain=issued("x").certificate), "chain: does not hold the issuer of the certificate"),
+    "other key": (_pair(key=OTHER.key), "private_key: does not belong to the certificate"),
+    "expired": (_own(issued(HOST, ends=NOW - timedelta(hours=1))), "certificate: CN=www.example.com expired on"),
+    "too early": (
+        _own(issued(HOST, begins=NOW + DAY)),
+        "certificate: CN=www.example.com is not valid yet. It becomes valid on",
+    ),
+    "other host": (_own(issued("shop.example.com")), "does not cover www.example.com. It covers shop.example.com"),
+    "deep wildcard": (_own(issued("*.com")), r"does not cover www.example.com. It covers \*.com"),
+    "no host": (_own(issued()), "It covers no host name"),
+    "other chain": (_pair(chain=issued("x").certificate), "chain: must contain the issuer of the certificate"),
     "two chains": (
         _pair(SITE.certificate + AUTHORITY.certificate, chain=AUTHORITY.certificate),
-        "chain: the certificate's PEM holds a chain already",
+        "chain: must not be set, because the PEM of the certificate already contains a chain",
     ),
-    "large": (_pair(chain=AUTHORITY.certificate * 90), "chain: has [0-9]+ bytes, 32768 are allowed"),
+    "large": (_pair(chain=AUTHORITY.certificate * 90), "chain: must have at most 32,768 bytes"),
 }
 
 
@@ -333,7 +341,7 @@ async def test_a_certificate_is_compared_with_the_clock_of_the_service() -> None
     transport = FakeTransport(answer(200, {"domains": []}, late))
     async with client_on(transport) as launch:
         await launch.domains.list(PROJECT, ENVIRONMENT).page()
-        with pytest.raises(InvalidArgumentError, match="expired at"):
+        with pytest.raises(InvalidArgumentError, match="expired on"):
             await launch.domains.update(PROJECT, ENVIRONMENT, DOMAIN, url=HOST, **_own(SITE))
 
 

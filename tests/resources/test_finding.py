@@ -106,7 +106,9 @@ async def test_an_unknown_name_is_refused_with_similar_names(
         await launch.find(wanted)
 
     assert caught.value.candidates == {project.uid: "shop-de"}
-    assert f"no project matches {wanted!r} (case matters). Close names: 'shop-de' ({project.uid})" in str(caught.value)
+    assert f"no project matches {wanted!r}. Names are case-sensitive. Similar names: 'shop-de' ({project.uid})" in str(
+        caught.value
+    )
 
 
 async def test_an_error_without_similar_names_says_how_to_list_all(
@@ -114,7 +116,9 @@ async def test_an_error_without_similar_names_says_how_to_list_all(
 ) -> None:
     shop = emulator.add_project("shop")
 
-    with pytest.raises(NameNotFound, match=r"launch\.environments\.list\(project_uid\) returns all names: 1 in total"):
+    with pytest.raises(
+        NameNotFound, match=r"launch\.environments\.list\(project_uid\) returns all names \(1 in total\)"
+    ):
         await launch.find("shop", "xyz")
     with pytest.raises(NameNotFound, match=rf"no environment of project {shop.uid} matches"):
         await launch.find("shop", "xyz")
@@ -149,11 +153,11 @@ async def test_a_name_instead_of_a_uid_is_refused_with_the_call_that_finds_it(
     launch: LaunchClient, emulator: LaunchEmulator
 ) -> None:
     for call in (launch.projects.get("shop"), launch.deploy("shop", "production", "site")):
-        with pytest.raises(InvalidArgumentError, match=r"project_uid: .*; launch\.find\('shop'\) gives the UID"):
+        with pytest.raises(InvalidArgumentError, match=r"project_uid: .*launch\.find\('shop'\) returns the UID"):
             await call
-    with pytest.raises(InvalidArgumentError, match=r"environment_uid: .*; launch\.find\(project, 'production'\)"):
+    with pytest.raises(InvalidArgumentError, match=r"environment_uid: .*launch\.find\(project, 'production'\)"):
         await launch.environments.get(NOWHERE, "production")
-    with pytest.raises(InvalidArgumentError, match=r"project_uids: .*; projects= takes names"):
+    with pytest.raises(InvalidArgumentError, match=r"project_uids: .*To select projects by name, pass projects="):
         await launch.fleet.select(project_uids=["shop"])
     assert emulator.ledger.count() == 0
 

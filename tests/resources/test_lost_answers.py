@@ -89,7 +89,7 @@ async def test_an_unavailable_zip_is_no_proof(archive: Archive) -> None:
     async with service.client() as launch:
         service.later(1.0, lambda: service.begin(commit=COMMIT))
         service.shows_commits = False
-        with pytest.raises(AmbiguousOutcome, match="its ZIP cannot be had") as caught:
+        with pytest.raises(AmbiguousOutcome, match="its ZIP is not available") as caught:
             await launch.deploy(PROJECT, ENVIRONMENT, archive)
 
     assert caught.value.candidates == (service.made[0].uid,)
@@ -100,7 +100,9 @@ async def test_an_unavailable_zip_is_no_proof(archive: Archive) -> None:
 async def test_create_says_that_only_deploy_can_compare_an_upload() -> None:
     service = UnreliableService([LostResponse()], kind="upload", uploads={UPLOAD: b"ours"})
     async with service.client() as launch:
-        with pytest.raises(AmbiguousOutcome, match=r"create\(\) does not know the uploaded ZIP.*deploy\(\) does"):
+        with pytest.raises(
+            AmbiguousOutcome, match=r"create\(\) cannot compare it with the uploaded ZIP, but deploy\(\) can"
+        ):
             await launch.deployments.create(PROJECT, ENVIRONMENT, upload_uid=UPLOAD)
 
     assert len(service.posts()) == 1
@@ -111,7 +113,7 @@ async def test_create_says_that_a_zip_may_be_available_later() -> None:
     service = UnreliableService([LostResponse()], kind="upload", zip_after_end=True, seconds=600.0)
     service.begin(content=b"before", at=-900.0)
     async with service.client() as launch:
-        with pytest.raises(AmbiguousOutcome, match=r"only when it has ended; deploy\(\) waits for that"):
+        with pytest.raises(AmbiguousOutcome, match=r"not available before it ends. deploy\(\) waits for the end"):
             await launch.deployments.create(PROJECT, ENVIRONMENT)
 
 
@@ -124,7 +126,7 @@ async def test_an_unknown_outcome_describes_each_candidate() -> None:
             await launch.deployments.create(PROJECT, ENVIRONMENT, commit_hash=COMMIT)
 
     uid = service.made[0].uid
-    told = f"look at {uid} (number 1, created 2026-05-04T12:00:01+00:00): the service does not say its commit"
+    told = f"check {uid} (number 1, created 2026-05-04T12:00:01+00:00): the service does not report its commit"
     assert told in caught.value.message
 
 
@@ -227,7 +229,7 @@ async def test_a_commit_that_a_colleague_chose_is_not_adopted_as_the_newest() ->
     service.begin(commit=NEWEST, at=-900.0)
     async with service.client() as launch:
         service.later(1.0, lambda: service.begin(commit=OTHER_COMMIT))
-        with pytest.raises(AmbiguousOutcome, match="somebody may have chosen it"):
+        with pytest.raises(AmbiguousOutcome, match="another program may have chosen it"):
             await launch.deployments.create(PROJECT, ENVIRONMENT)
 
     assert len(service.posts()) == 1
@@ -349,7 +351,7 @@ async def test_without_a_date_header_the_time_is_no_proof(created_ahead: float, 
     service = UnreliableService([LostResponse(acts_after)], date_ahead=None, created_ahead=created_ahead)
     service.begin(at=-1800.0)
     async with service.client() as launch:
-        with pytest.raises(AmbiguousOutcome, match="nothing says whether it was there before") as caught:
+        with pytest.raises(AmbiguousOutcome, match="it may have existed before the request") as caught:
             await launch.deployments.create(PROJECT, ENVIRONMENT)
 
     assert set(caught.value.candidates) == {one.uid for one in service.made}

@@ -552,7 +552,7 @@ async def test_the_error_for_server_logs_of_a_static_site_says_why() -> None:
         (deployment,) = environment.deployments
         now = datetime.now(UTC)
 
-        with pytest.raises(ServerLogsUnavailable, match="Only server-rendered deployments have them") as caught:
+        with pytest.raises(ServerLogsUnavailable, match="Only server-rendered deployments have server logs") as caught:
             await launch.deployments.server_logs(project.uid, environment.uid, deployment, start=now, end=now)
 
     assert isinstance(caught.value.__cause__, InternalServerError)
@@ -645,7 +645,7 @@ async def test_the_url_of_a_download_is_found_in_another_shape(document: dict[st
 @pytest.mark.parametrize("document", [{}, [], {"url": 7}, {"link": "ftp://s/1"}, "https://s/1"], ids=repr)
 async def test_a_download_without_a_url_is_a_decode_error(document: object) -> None:
     async with client_on(FakeTransport(answer(200, document))) as launch:
-        with pytest.raises(DecodeError, match=r"\$: no URL in it"):
+        with pytest.raises(DecodeError, match=r"\$: no field contains a URL"):
             await launch.deployments.download_url(PROJECT, ENVIRONMENT, DEPLOYMENT)
 
 
@@ -873,7 +873,9 @@ async def test_an_unencrypted_signed_url_is_used_only_on_this_machine(site: Path
     in_clear = attrs.evolve(signed(), upload_url="http://storage.example.com/blob?sig=hidden")
     here = attrs.evolve(signed(), upload_url="http://[::1]:8080/blob?sig=hidden")
     async with client_on(transport) as launch, client_on(allowed, allow_http=True) as daring:
-        with pytest.raises(StorageError, match=r"in clear to storage\.example\.com: set allow_http") as caught:
+        with pytest.raises(
+            StorageError, match=r"upload to storage\.example\.com would not be encrypted.*allow_http=True"
+        ) as caught:
             await launch.uploads.send(in_clear, site)
         await launch.uploads.send(here, site)
         await daring.uploads.send(in_clear, site)
@@ -927,78 +929,93 @@ async def unawaited(_: object) -> None:
 BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
     (
         "name",
-        "is empty",
+        "must not be empty",
         "reference/facts.md#4-resources",
         lambda c: c.projects.create_from_upload(" ", upload_uid=UPLOAD),
     ),
     (
         "name",
-        "has 201 characters, 200",
+        "must have at most 200 characters, not 201",
         "reference/facts.md#4-resources",
         lambda c: c.projects.create_from_upload(LONG, upload_uid=UPLOAD),
     ),
-    ("name", "expected a string, got int", "", lambda c: c.projects.create_from_git(7, **GIT)),
+    ("name", "must be a string, not int", "", lambda c: c.projects.create_from_git(7, **GIT)),
     (
         "name",
-        "has 201 characters, 200",
+        "must have at most 200 characters, not 201",
         "reference/facts.md#4-resources",
         lambda c: c.projects.update(PROJECT, name=LONG),
     ),
-    ("name", "give name, description or both", "reference/facts.md#4-resources", lambda c: c.projects.update(PROJECT)),
+    (
+        "name",
+        "there is nothing to change. Pass name",
+        "reference/facts.md#4-resources",
+        lambda c: c.projects.update(PROJECT),
+    ),
     (
         "description",
-        "has 256 characters, 255",
+        "must have at most 255 characters, not 256",
         "reference/facts.md#4-resources",
         lambda c: c.projects.create_from_upload("x", upload_uid=UPLOAD, description="d" * 256),
     ),
     (
         "description",
-        "has 256 characters",
+        "must have at most 255 characters",
         "reference/facts.md#4-resources",
         lambda c: c.projects.update(PROJECT, description="d" * 256),
     ),
     (
         "environment_name",
-        "has 201 characters",
+        "must have at most 200 characters",
         "reference/facts.md#4-resources",
         lambda c: c.projects.create_from_git("x", environment_name=LONG, **GIT),
     ),
     (
         "upload_uid",
-        "is empty",
+        "must not be empty",
         "reference/facts.md#5-upload-flow",
         lambda c: c.projects.create_from_upload("x", upload_uid=""),
     ),
-    ("name", "cannot be encoded as UTF-8", "openapi.yaml", lambda c: c.projects.update(PROJECT, name="x\ud800")),
+    (
+        "name",
+        "contains characters that UTF-8 cannot encode",
+        "openapi.yaml",
+        lambda c: c.projects.update(PROJECT, name="x\ud800"),
+    ),
     ("json", "cannot be written", "", lambda c: c.environments.update(PROJECT, ENVIRONMENT, description="x\ud800")),
-    ("git_branch", "is empty", "openapi.yaml", lambda c: c.projects.create_from_git("x", **{**GIT, "git_branch": ""})),
+    (
+        "git_branch",
+        "must not be empty",
+        "openapi.yaml",
+        lambda c: c.projects.create_from_git("x", **{**GIT, "git_branch": ""}),
+    ),
     (
         "framework_preset",
-        "'NUXTJS' is not one of GATSBY, NEXTJS",
+        "must be one of GATSBY, NEXTJS.*, not 'NUXTJS'",
         "reference/facts.md#4-resources",
         lambda c: c.projects.create_from_git("x", framework_preset="NUXTJS", **GIT),
     ),
     (
         "framework_preset",
-        "is empty",
+        "must not be empty",
         "reference/facts.md#4-resources",
         lambda c: c.environments.update(PROJECT, ENVIRONMENT, framework_preset=""),
     ),
     (
         "framework_preset",
-        "'next' is not one of",
+        "must be one of .*, not 'next'",
         "reference/facts.md#4-resources",
         lambda c: c.environments.create_from_upload(PROJECT, "x", upload_uid=UPLOAD, framework_preset="next"),
     ),
     (
         "environment_variables",
-        "has 129 variables, 128",
+        "must have at most 128 variables, not 129",
         "reference/facts.md#4-resources",
         lambda c: c.environments.update(PROJECT, ENVIRONMENT, environment_variables={str(n): "x" for n in range(129)}),
     ),
     (
         "environment_variables",
-        "has 14337 bytes in all, 14336",
+        "must have at most 14,336 bytes .*, not 14,337",
         "reference/facts.md#4-resources",
         lambda c: c.environments.update(PROJECT, ENVIRONMENT, environment_variables={"K": "v" * 14336}),
     ),
@@ -1010,19 +1027,19 @@ BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
     ),
     (
         "environment_variables",
-        "a variable has an empty name",
+        "the name of a variable is empty",
         "reference/facts.md#4-resources",
         lambda c: c.environments.update(PROJECT, ENVIRONMENT, environment_variables={"": "hidden-value"}),
     ),
     (
         "environment_variables",
-        "expected a mapping of names to values, got list",
+        "must be a mapping of names to values, not list",
         "",
         lambda c: c.environments.update(PROJECT, ENVIRONMENT, environment_variables=[("K", "hidden-value")]),
     ),
     (
         "environment_variables",
-        "the value of 'K' is not a string",
+        "the value of 'K' must be a string, not int",
         "openapi.yaml",
         lambda c: c.environments.update(PROJECT, ENVIRONMENT, environment_variables={"K": 7}),
     ),
@@ -1034,32 +1051,37 @@ BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
     ),
     (
         "name",
-        "give at least one thing to change",
+        "there is nothing to change",
         "reference/facts.md#4-resources",
         lambda c: c.environments.update(PROJECT, ENVIRONMENT),
     ),
     (
         "upload_uid",
-        "give commit_hash or upload_uid, not both",
+        "pass commit_hash or upload_uid, not both",
         "openapi.yaml",
         lambda c: c.deployments.create(PROJECT, ENVIRONMENT, commit_hash=COMMIT, upload_uid=UPLOAD),
     ),
-    ("commit_hash", "is empty", "openapi.yaml", lambda c: c.deployments.create(PROJECT, ENVIRONMENT, commit_hash="")),
+    (
+        "commit_hash",
+        "must not be empty",
+        "openapi.yaml",
+        lambda c: c.deployments.create(PROJECT, ENVIRONMENT, commit_hash=""),
+    ),
     (
         "after",
-        "has no time zone",
+        "must have a time zone",
         "",
         lambda c: c.deployments.logs(PROJECT, ENVIRONMENT, DEPLOYMENT, after=datetime(2026, 1, 1)),
     ),
     (
         "after",
-        "expected a datetime, got str",
+        "must be a datetime, not str",
         "",
         lambda c: c.deployments.logs(PROJECT, ENVIRONMENT, DEPLOYMENT, after="2026-01-01"),
     ),
     (
         "end",
-        "is before start",
+        "must not be before start",
         "openapi.yaml",
         lambda c: c.deployments.server_logs(
             PROJECT,
@@ -1071,7 +1093,7 @@ BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
     ),
     (
         "start",
-        "has no time zone",
+        "must have a time zone",
         "",
         lambda c: c.deployments.server_logs(
             PROJECT, ENVIRONMENT, DEPLOYMENT, start=datetime(2026, 1, 2), end=datetime(2026, 1, 3, tzinfo=UTC)
@@ -1079,19 +1101,19 @@ BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
     ),
     (
         "path",
-        "exactly one of path, cache_tags and hostnames is needed, got none",
+        "pass exactly one of path, cache_tags and hostnames$",
         "reference/facts.md#8-cdn-revalidation",
         lambda c: purge(c),
     ),
     (
         "hostnames",
-        "exactly one of .* got path and hostnames",
+        "pass exactly one of .*, not path and hostnames",
         "reference/facts.md#8-cdn-revalidation",
         lambda c: purge(c, path="/", hostnames=["h"]),
     ),
     (
         "hostnames",
-        "exactly one of .* got cache_tags and",
+        "pass exactly one of .*, not cache_tags and",
         "reference/facts.md#8-cdn-revalidation",
         lambda c: purge(c, cache_tags=["t"], hostnames=["h"]),
     ),
@@ -1101,50 +1123,60 @@ BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
         "reference/facts.md#8-cdn-revalidation",
         lambda c: purge(c, cache_tags=["t"], is_prefix=True),
     ),
-    ("path", "'blog' does not start with /", "openapi.yaml", lambda c: purge(c, path="blog")),
+    ("path", "must start with a slash, not 'blog'", "openapi.yaml", lambda c: purge(c, path="blog")),
     (
         "cache_tags",
-        "has 101 entries, 100",
+        "must have at most 100 entries, not 101",
         "reference/facts.md#8-cdn-revalidation",
         lambda c: purge(c, cache_tags=[str(n) for n in range(101)]),
     ),
-    ("cache_tags", "is empty", "reference/facts.md#8-cdn-revalidation", lambda c: purge(c, cache_tags=[])),
-    ("cache_tags", "is a single string; give a list", "openapi.yaml", lambda c: purge(c, cache_tags="tag")),
-    ("hostnames", "is empty", "reference/facts.md#8-cdn-revalidation", lambda c: purge(c, hostnames=[])),
-    ("hostnames", "is empty", "reference/facts.md#8-cdn-revalidation", lambda c: purge(c, hostnames=[" "])),
-    ("hook_uid", "is not 24 lower-case hex digits", "", lambda c: c.deploy_hooks.trigger("hidden-value")),
-    ("hook_uid", "is not 24 lower-case hex digits", "", lambda c: c.deploy_hooks.trigger(f"{DEPLOYMENT}\n")),
-    ("commit", "is empty", "reference/facts.md#4-resources", lambda c: c.deploy_hooks.trigger(DEPLOYMENT, commit="")),
-    ("method", "'TRACE' is not one of DELETE, GET", "", lambda c: c.request("TRACE", "/x")),
-    ("path", "must start with exactly one /", "", lambda c: c.request("GET", "projects")),
-    ("path", "must start with exactly one /", "", lambda c: c.request("GET", "//evil.example.com/x")),
-    ("path", "must start with exactly one /", "", lambda c: c.request("GET", "/projects/../x")),
-    ("path", "must start with exactly one /", "", lambda c: c.request("GET", "/projects/%2e%2E/x")),
-    ("path", "must be quoted", "", lambda c: c.request("GET", "/projects?limit=0")),
-    ("path", "must be quoted", "", lambda c: c.request("GET", "/pro jects")),
-    ("path", "must be quoted", "", lambda c: c.request("GET", "/projécts")),
-    ("path", "must be quoted", "", lambda c: c.request("GET", "/x\\y")),
-    ("path", "must be quoted", "", lambda c: c.request("GET", "/x\r\nHost: evil")),
-    ("on_log", "is a coroutine function", "", lambda c: c.deploy(PROJECT, ENVIRONMENT, "site", on_log=unawaited)),
-    ("on_progress", "is a coroutine function", "", lambda c: c.create_site("x", "site", on_progress=unawaited)),
-    ("on_progress", "is a coroutine", "", lambda c: c.uploads.send(signed(), "site.zip", on_progress=unawaited)),
+    ("cache_tags", "must not be empty", "reference/facts.md#8-cdn-revalidation", lambda c: purge(c, cache_tags=[])),
+    ("cache_tags", "must be a list of strings, not 'tag'", "openapi.yaml", lambda c: purge(c, cache_tags="tag")),
+    ("hostnames", "must not be empty", "reference/facts.md#8-cdn-revalidation", lambda c: purge(c, hostnames=[])),
+    ("hostnames", "must not be empty", "reference/facts.md#8-cdn-revalidation", lambda c: purge(c, hostnames=[" "])),
+    ("hook_uid", "must be 24 lower-case hex digits", "", lambda c: c.deploy_hooks.trigger("hidden-value")),
+    ("hook_uid", "must be 24 lower-case hex digits", "", lambda c: c.deploy_hooks.trigger(f"{DEPLOYMENT}\n")),
+    (
+        "commit",
+        "must not be empty",
+        "reference/facts.md#4-resources",
+        lambda c: c.deploy_hooks.trigger(DEPLOYMENT, commit=""),
+    ),
+    ("method", "must be one of DELETE, GET.*, not 'TRACE'", "", lambda c: c.request("TRACE", "/x")),
+    ("path", "must start with exactly one slash", "", lambda c: c.request("GET", "projects")),
+    ("path", "must start with exactly one slash", "", lambda c: c.request("GET", "//evil.example.com/x")),
+    ("path", "must start with exactly one slash", "", lambda c: c.request("GET", "/projects/../x")),
+    ("path", "must start with exactly one slash", "", lambda c: c.request("GET", "/projects/%2e%2E/x")),
+    ("path", "must be percent-encoded", "", lambda c: c.request("GET", "/projects?limit=0")),
+    ("path", "must be percent-encoded", "", lambda c: c.request("GET", "/pro jects")),
+    ("path", "must be percent-encoded", "", lambda c: c.request("GET", "/projécts")),
+    ("path", "must be percent-encoded", "", lambda c: c.request("GET", "/x\\y")),
+    ("path", "must be percent-encoded", "", lambda c: c.request("GET", "/x\r\nHost: evil")),
+    ("on_log", "must be a plain function", "", lambda c: c.deploy(PROJECT, ENVIRONMENT, "site", on_log=unawaited)),
+    ("on_progress", "must be a plain function", "", lambda c: c.create_site("x", "site", on_progress=unawaited)),
+    (
+        "on_progress",
+        "must be a plain function",
+        "",
+        lambda c: c.uploads.send(signed(), "site.zip", on_progress=unawaited),
+    ),
     (
         "on_update",
-        "is a coroutine function",
+        "must be a plain function",
         "",
         lambda c: c.wait(DeploymentRef(PROJECT, ENVIRONMENT, DEPLOYMENT), on_update=unawaited),
     ),
-    ("method", "None is not one of DELETE, GET", "", lambda c: c.request(None, "/x")),
+    ("method", "must be one of DELETE, GET.*, not None", "", lambda c: c.request(None, "/x")),
     ("query", "must be a mapping", "", lambda c: c.request("GET", "/x", query="limit=hidden-value")),
     (
         "query",
-        "tags must be a whole number or a string",
+        "the value of 'tags' must be a whole number, or a string",
         "",
         lambda c: c.request("GET", "/x", query={"tags": ["hidden-value"]}),
     ),
     (
         "query",
-        "tag must be a whole number or a string",
+        "the value of 'tag' must be a whole number, or a string",
         "",
         lambda c: c.request("GET", "/x", query={"tag": "hidden-value\ud800"}),
     ),
@@ -1199,11 +1231,14 @@ async def test_a_malformed_uid_never_reaches_a_path(
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ("production", r"'production' is not 24 .*; launch\.find\(project, 'production'\) gives the UIDs"),
-        (Project(uid=PROJECT), "expected a string, got Project; pass its uid"),
+        (
+            "production",
+            r"must be a UID of 24 .* not 'production'.*launch\.find\(project, 'production'\) returns the UIDs",
+        ),
+        (Project(uid=PROJECT), "must be a string, not Project. Pass its attribute uid"),
         (
             DeploymentRef(PROJECT, ENVIRONMENT, DEPLOYMENT),
-            "expected a string, got DeploymentRef; pass its environment_uid",
+            "must be a string, not DeploymentRef. Pass its attribute environment_uid",
         ),
     ],
 )
@@ -1243,11 +1278,11 @@ async def test_a_method_of_one_deployment_takes_a_reference_or_the_deployment(me
 @pytest.mark.parametrize(
     ("place", "problem"),
     [
-        ((PROJECT,), "environment_uid: is missing; give all three UIDs, or a DeploymentRef alone"),
-        ((PROJECT, ENVIRONMENT), "deployment_uid: is missing"),
+        ((PROJECT,), "environment_uid: is required. Pass all three UIDs, or a single DeploymentRef"),
+        ((PROJECT, ENVIRONMENT), "deployment_uid: is required"),
         (
             (DeploymentRef(PROJECT, ENVIRONMENT, DEPLOYMENT), ENVIRONMENT),
-            "environment_uid: .*; give the DeploymentRef alone",
+            "environment_uid: must not be set, because the DeploymentRef",
         ),
     ],
 )
@@ -1280,7 +1315,11 @@ async def test_the_limit_of_a_listing_is_checked(limit: int) -> None:
 
 @pytest.mark.parametrize(
     ("size", "problem"),
-    [(0, "has 0 bytes, 1024 to 104857600"), (1023, "has 1023 bytes"), (104_857_601, "has 104857601 bytes")],
+    [
+        (0, ".* must have 1,024 to 104,857,600 bytes .*, not 0"),
+        (1023, ".* must have 1,024 to .*, not 1,023"),
+        (104_857_601, ".* must have 1,024 to .*, not 104,857,601"),
+    ],
 )
 async def test_an_archive_of_an_invalid_size_is_not_sent(size: int, problem: str, tmp_path: Path) -> None:
     path = tmp_path / "site.zip"
@@ -1308,7 +1347,7 @@ async def test_an_archive_of_the_smallest_or_largest_size_is_sent(size: int, tmp
 
 async def test_a_path_that_is_no_file_is_not_sent(tmp_path: Path) -> None:
     async with client_on(FakeTransport(answer(204))) as launch:
-        with pytest.raises(InvalidArgumentError, match=r"is not a file; deploy\(\) makes a ZIP of a folder"):
+        with pytest.raises(InvalidArgumentError, match=r"is not a file. To deploy a folder, call deploy\(\)"):
             await launch.uploads.send(signed(), tmp_path)
         with pytest.raises(InvalidArgumentError, match="cannot be read: No such file or directory"):
             await launch.uploads.send(signed(), tmp_path / "missing.zip")

@@ -287,12 +287,13 @@ API_URL = ""
     with pytest.raises(StateError) as caught:
         await client.state.diff(State.from_toml(text))
 
-    assert [re.split(" is not one of|, and| and cannot", str(one))[0] for one in caught.value.problems] == [
+    known = ", ".join(FrameworkPreset)
+    assert [re.split(r", not|\. The service| and cannot", str(one))[0] for one in caught.value.problems] == [
         "launch.toml:3: projects.empty: does not exist",
         "launch.toml:4: projects.no-source: does not exist",
-        "launch.toml:7: projects.no-branch.environments.production.framework_preset: 'SVELTE'",
+        f"launch.toml:7: projects.no-branch.environments.production.framework_preset: must be one of {known}",
         "launch.toml:7: projects.no-branch.environments.production: does not exist",
-        "launch.toml:8: projects.shop-uk.environments.staging.framework_preset: 'SVELTE'",
+        f"launch.toml:8: projects.shop-uk.environments.staging.framework_preset: must be one of {known}",
         "launch.toml:8: projects.shop-uk.environments.staging.variables: the value of 'API_URL' is empty",
     ]
 

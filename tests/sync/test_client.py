@@ -66,11 +66,12 @@ def test_a_pager_can_be_read_as_a_list_and_its_errors_say_how(emulator: LaunchEm
     assert len(list(environments)) == len(environments.to_list()) == 3
     assert sorted(environment.name for environment in environments) == ["one", "three", "two"]
     with pytest.raises(
-        TypeError, match=r"a Pager has no len\(\) before it is read: use len\(list\(pager\)\) or pager\.total\(\)"
+        TypeError,
+        match=r"a Pager has no len\(\), because it reads items later. Use len\(list\(pager\)\) or pager\.total\(\)",
     ):
         len(environments)  # type: ignore[arg-type]
     with pytest.raises(
-        TypeError, match=r"a Pager is not a list: use list\(pager\), or pager\.first\(\) for the first item"
+        TypeError, match=r"a Pager is not a list. Use list\(pager\), or pager\.first\(\) for the first item"
     ):
         environments[0]  # type: ignore[index]
 

@@ -86,7 +86,7 @@ def test_worlds_have_every_kind_of_fault() -> None:
 
 
 async def _every_match_is_adopted(*_: object) -> Finding:
-    return Finding(Verdict.ASKED_FOR)
+    return Finding(Verdict.REQUESTED)
 
 
 async def _unknown_immediately(creation: ReconcilingCreate[Any], _: float) -> None:

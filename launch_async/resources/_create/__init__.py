@@ -1,1 +1,1 @@
-"""Creating something exactly once."""
+"""Create a resource exactly once."""

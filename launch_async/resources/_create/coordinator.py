@@ -1,7 +1,7 @@
-"""Coordination of one event loop's creations at one place: sent in parallel, looked up one at a time.
+"""Coordination of one event loop's creations at one place: sends run in parallel, look-ups run one at a time.
 
-A call whose answer is lost must not adopt an object that another call of this loop creates at that moment. So a look-up
-waits until no call sends a creation to the same place, and no call sends one while the look-up runs.
+A call whose response is lost must not adopt an object that another call of this loop is creating. So a look-up waits
+until no call sends a creation to the same place, and no call sends a creation during the look-up.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _places: Final[
 _known: Final[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, OrderedDict[tuple[str, str], None]]] = (
     weakref.WeakKeyDictionary()
 )
-"""Places and UIDs of objects whose creating call a loop knows: no lost answer is about one of these objects."""
+"""Places and UIDs of objects whose creating call a loop knows. No lost response was about these objects."""
 _REMEMBERED: Final = 10_000
 
 
@@ -38,11 +38,11 @@ def coordinator_of(name: str) -> CreationCoordinator:
 
 @attrs.frozen(eq=False)
 class UnresolvedCreation:
-    """A request whose answer is lost.
+    """A request whose response is lost.
 
     Attributes:
         request: The content of the request. If two requests are equal, either call may take either result.
-        fits: Returns whether a created object may be the requested one; None if the request names no source.
+        fits: Returns whether a created object may be the requested object; None if the request names no source.
     """
 
     request: Hashable
@@ -50,21 +50,21 @@ class UnresolvedCreation:
 
 
 class CreationCoordinator:
-    """Counts the calls that send or look up creations at one place, and keeps the lost answers."""
+    """Counts the calls that send or look up creations at one place, and keeps the lost responses."""
 
     def __init__(self, name: str, known: OrderedDict[tuple[str, str], None]) -> None:
         self._name = name
         self._known = known
         self._sending = 0
-        self._lookers = 0
-        self._looking = False
+        self._look_ups = 0
+        self._is_looking = False
         self.lost: list[UnresolvedCreation] = []
         self._changed: asyncio.Future[None] | None = None
 
     @contextlib.asynccontextmanager
     async def sending(self) -> AsyncGenerator[None]:
         """Enter a block that sends a creation, after all look-ups have ended."""
-        await self._until(lambda: not self._lookers)
+        await self._until(lambda: not self._look_ups)
         self._sending += 1
         try:
             yield
@@ -75,21 +75,21 @@ class CreationCoordinator:
     @contextlib.asynccontextmanager
     async def looking(self) -> AsyncGenerator[None]:
         """Enter a block that looks up creations, after all sends and other look-ups have ended."""
-        self._lookers += 1
+        self._look_ups += 1
         try:
-            await self._until(lambda: not self._sending and not self._looking)
-            self._looking = True
+            await self._until(lambda: not self._sending and not self._is_looking)
+            self._is_looking = True
             try:
                 yield
             finally:
-                self._looking = False
+                self._is_looking = False
         finally:
-            self._lookers -= 1
+            self._look_ups -= 1
             self._wake()
 
     @contextlib.contextmanager
     def losing(self, lost: UnresolvedCreation) -> Generator[None]:
-        """Keep a lost answer while the block runs."""
+        """Keep a lost response while the block runs."""
         self.lost.append(lost)
         try:
             yield
@@ -97,7 +97,7 @@ class CreationCoordinator:
             self.lost.remove(lost)
 
     def remember(self, uid: str) -> None:
-        """Note that the creating call of an object is known."""
+        """Record that the creating call of an object is known."""
         self._known[self._name, uid] = None
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
@@ -106,8 +106,8 @@ class CreationCoordinator:
         """Return whether the creating call of an object is known."""
         return (self._name, uid) in self._known
 
-    async def _until(self, holds: Callable[[], bool]) -> None:
-        while not holds():
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
             if self._changed is None:
                 self._changed = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._changed)

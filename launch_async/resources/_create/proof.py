@@ -1,10 +1,12 @@
-"""Rules that prove that an object is the one that a creation requested: one rule for each kind.
+"""Rules that prove that a creation requested an object.
 
-- A project or an environment: its name. Two objects with one parent never have the same name.
+The proof depends on the kind of object:
+
+- A project or an environment: its name. Two objects with the same parent never have the same name.
 - A deployment of a commit: its commit.
 - A deployment of an upload: the bytes of its ZIP.
 - A deployment of the environment's own source: its commit, if the last deployment before this call has the same commit,
-  or if there was no such deployment and no other program has deployed since. Or its ZIP, if the deployment before it
+  or if there was no such deployment and no other program has deployed since. Or its ZIP, if the previous deployment
   has the same ZIP.
 
 A rule does not check the time of creation, because `ReconcilingCreate` does. An undecided rule proves nothing.
@@ -43,10 +45,10 @@ ZipOf = Callable[[Deployment], Awaitable[str | None]]
 class Verdict(enum.Enum):
     """The result of a rule for one object."""
 
-    ASKED_FOR = enum.auto()
-    """The object is the requested one."""
+    REQUESTED = enum.auto()
+    """The creation requested the object."""
     OTHER = enum.auto()
-    """The object is another one."""
+    """The creation did not request the object."""
     NOT_YET = enum.auto()
     """The rule can decide only when the deployment has ended."""
     UNKNOWN = enum.auto()
@@ -61,7 +63,7 @@ class Finding:
     why: str = ""
 
 
-_ASKED_FOR: Final = Finding(Verdict.ASKED_FOR)
+_REQUESTED: Final = Finding(Verdict.REQUESTED)
 _OTHER: Final = Finding(Verdict.OTHER)
 
 
@@ -70,9 +72,9 @@ class Before(Generic[B]):
     """The objects that were created before an object, if known.
 
     Attributes:
-        earlier: Objects that were created before it, newest first.
-        calls: Objects that may be the last one before this call first sent its request; empty if there was none.
-        is_expected: Whether the objects created since then are not more than this program has requested.
+        earlier: Objects that were created before the object, newest first.
+        calls: Objects that may be the last object before this call first sent its request; empty if there was none.
+        is_expected: Whether this program requested at least as many objects as were created since then.
     """
 
     earlier: Sequence[B] = ()
@@ -81,7 +83,7 @@ class Before(Generic[B]):
 
     @property
     def it(self) -> B | None:
-        """The object that was created right before it; None if it is the first."""
+        """The object that was created right before the object; None if there is none."""
         return next(iter(self.earlier), None)
 
 
@@ -99,7 +101,7 @@ class Proof(Protocol[C_contra]):
         ...
 
     def fits(self, one: C_contra) -> bool:
-        """Return whether an object may be the requested one, without sending a request."""
+        """Return whether an object may be the requested object, without sending a request."""
         ...
 
     async def judge(self, one: C_contra, before: Before[C_contra]) -> Finding:
@@ -119,12 +121,12 @@ class NameProof(Generic[N]):
 
     async def judge(self, one: N, before: Before[N]) -> Finding:
         """See `Proof.judge`."""
-        return _ASKED_FOR
+        return _REQUESTED
 
 
 @attrs.frozen
 class CommitProof:
-    """Proves by a commit. Either of the two hashes may be the short one."""
+    """Proves by a commit. Either of the two hashes may be the short form."""
 
     commit_hash: str
     is_possible: bool = attrs.field(default=True, init=False)
@@ -138,8 +140,8 @@ class CommitProof:
     async def judge(self, one: Deployment, before: Before[Deployment]) -> Finding:
         """See `Proof.judge`."""
         if not one.commit_hash:
-            return Finding(Verdict.UNKNOWN, "the service does not say its commit")
-        return _ASKED_FOR if self.fits(one) else _OTHER
+            return Finding(Verdict.UNKNOWN, "the service does not report its commit")
+        return _REQUESTED if self.fits(one) else _OTHER
 
 
 @attrs.frozen
@@ -163,12 +165,12 @@ class UploadProof:
     async def judge(self, one: Deployment, before: Before[Deployment]) -> Finding:
         """See `Proof.judge`."""
         if self.sha256 is None:
-            return Finding(Verdict.UNKNOWN, "create() does not know the uploaded ZIP to compare with; deploy() does")
+            return Finding(Verdict.UNKNOWN, "create() cannot compare it with the uploaded ZIP, but deploy() can")
         found = await self.zip_of(one)
         if found is None:
             return _no_zip(one)
         if found == self.sha256:
-            return _ASKED_FOR
+            return _REQUESTED
         self._others.add(one.uid)
         return _OTHER
 
@@ -189,21 +191,23 @@ class OwnSourceProof:
         """See `Proof.judge`."""
         if one.commit_hash:
             if not before.calls:
-                return _ASKED_FOR if before.is_expected else Finding(Verdict.UNKNOWN, "there are other new deployments")
+                return _REQUESTED if before.is_expected else Finding(Verdict.UNKNOWN, "there are other new deployments")
             if all(call.commit_hash == one.commit_hash for call in before.calls):
-                return _ASKED_FOR
-            return Finding(Verdict.UNKNOWN, "its commit is another one than before, so somebody may have chosen it")
+                return _REQUESTED
+            return Finding(
+                Verdict.UNKNOWN, "its commit differs from the last one, so another program may have chosen it"
+            )
         found = await self.zip_of(one)
         if found is None:
-            return _no_zip(one, "the service shows neither its commit nor its ZIP")
+            return _no_zip(one, "the service returns neither its commit nor its ZIP")
         calls = [await self.zip_of(call) for call in before.calls]
         if (calls and set(calls) == {found}) or (before.it is not None and await self.zip_of(before.it) == found):
-            return _ASKED_FOR
+            return _REQUESTED
         sources = _possible_sources(one, before.earlier)
         known = [await self.zip_of(other) for other in sources]
         if known and None not in known and found not in known:
             return _OTHER
-        return Finding(Verdict.UNKNOWN, "its ZIP is another one than before, which did not succeed or cannot be had")
+        return Finding(Verdict.UNKNOWN, "its ZIP differs from the last ZIP, which failed or is not available")
 
 
 def _possible_sources(one: Deployment, earlier: Sequence[Deployment]) -> list[Deployment]:
@@ -223,7 +227,7 @@ def _possible_sources(one: Deployment, earlier: Sequence[Deployment]) -> list[De
     return sources if number == 1 else []
 
 
-def _no_zip(one: Deployment, why: str = "its ZIP cannot be had") -> Finding:
+def _no_zip(one: Deployment, why: str = "its ZIP is not available") -> Finding:
     if one.status.is_in_flight:
-        return Finding(Verdict.NOT_YET, "its ZIP can be compared only when it has ended; deploy() waits for that")
+        return Finding(Verdict.NOT_YET, "its ZIP is not available before it ends. deploy() waits for the end")
     return Finding(Verdict.UNKNOWN, why)

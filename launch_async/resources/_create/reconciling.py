@@ -1,12 +1,12 @@
-"""Creations whose answer may be lost. The service may have acted, and the API has no idempotency key.
+"""Creations whose response may be lost. The service may have acted, and the API has no idempotency key.
 
-    send -> answered                                               done
-         -> refused, or never sent                                 that error
-         -> lost -> look up, several times -> found, with proof    adopted
-                                          -> settled, not found     sent again
-                                          -> not decidable          AmbiguousOutcome
+    send -> response arrives                                       return the object
+         -> request refused or not sent                            raise the error
+         -> response lost -> look up, several times -> proof       adopt the object
+                                                    -> no object   send again
+                                                    -> undecided   raise AmbiguousOutcome
 
-The call adopts an object only with a proof that it is the requested one (`launch_async.resources._create.proof`). The
+The call adopts an object only with a proof that the call requested it (`launch_async.resources._create.proof`). The
 call must also be a possible creator: the object was not known before the first send, and its time of creation is
 between the first send and the last send plus `settle_after`. The call sends the request again only after
 `RetryPolicy.resend_after`. Calls that create at the same place do not adopt each other's objects
@@ -44,9 +44,9 @@ __all__ = ["Created", "CreationLog", "CreationOptions", "ReconcilingCreate", "ma
 
 _LOG: Final = logging.getLogger(__name__)
 _ROUNDS: Final = 3
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
-_MORE_LOOKS: Final = 3
-"""Number of look-ups before the first send, and of extra ones if the last one fails; only failed ones are repeated."""
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+_EXTRA_LOOK_UPS: Final = 3
+"""Maximum number of look-ups before the first send, and of extra look-ups after the last look-up has failed."""
 
 
 class Created(Protocol):
@@ -62,16 +62,16 @@ C = TypeVar("C", bound=Created)
 
 
 class CreationLog:
-    """Receives the steps of a creation, for a journal."""
+    """Records the steps of a creation, for a journal."""
 
     def sending(self, record: SendRecord) -> None:
         """The request is about to be sent. If this method raises an error, the creation raises it and sends nothing."""
 
     def unsent(self) -> None:
-        """The request was not sent after all."""
+        """The request was not sent, although `sending` was called."""
 
     def lost(self) -> None:
-        """The answer is lost. Look-ups follow."""
+        """The response is lost. Look-ups follow."""
 
     def nothing_happened(self) -> None:
         """The service has not acted on the request, and will not act on it later."""
@@ -88,10 +88,10 @@ class CreationOptions(Generic[C]):
         turn: Returns a context that is entered for each send.
         sleep: Waits between two look-ups. The creation passes on its errors.
         follow: Waits until a found deployment has ended; None if the call must not wait so long.
-        is_thorough: Whether the call may spend more for certainty. If the request names no source, it may use the whole
-            time of a look-up, because other programs may deploy the same source in the meantime.
+        is_thorough: Whether the call may send more requests to be certain. If the request names no source, the call
+            looks up until the end, because other programs may deploy the same source in the meantime.
         list_first: Receives the objects that are listed right before the first send. If it is None, the call lists the
-            place only if `follow` is set and times show nothing.
+            place only if `follow` is set and the service sends no `Date` headers.
         log: Receives the steps of the creation.
     """
 
@@ -113,16 +113,16 @@ class ReconcilingCreate(Generic[C]):
     Attributes:
         operation: Name of the operation.
         what: The object to create, for errors: `project 'landing'`.
-        place: Name of the place that a look-up reads. Objects at other places cannot be mistaken for this one.
+        place: Name of the place that a look-up reads. The created object can only be at this place.
         request: The content of the request. If two requests are equal, either call may take either result.
-        proof: The rule that proves that a found object is the requested one.
-        send: Sends the request, within the given number of seconds.
-        look_up: Returns the objects at the place, among them all that may be the created one.
+        proof: The rule that proves that this call requested a found object.
+        send: Sends the request. The argument is the time limit in seconds.
+        look_up: Returns the objects at the place, including all objects that may be the created object.
         number_of: Returns the number that the service gave an object; newer objects have higher numbers.
         learn: Notes the known objects in the record, right before the first send.
-        named: UIDs from answers that could not be read: they are UIDs of created objects.
+        named: UIDs of created objects, from responses that could not be read completely.
         clock: The service's clock.
-        retry: The times of look-ups and of repeated sends.
+        retry: The retry policy, with the times of look-ups and of repeated sends.
         record: The sends of the request, and the objects known before.
         send_timeout: Seconds for one send, including waits for the rate limit.
         options: The caller's options.
@@ -145,7 +145,7 @@ class ReconcilingCreate(Generic[C]):
     options: CreationOptions[C]
 
     async def once(self) -> C:
-        """Return the created object, from the first request, a repeated request, or a look-up after a lost answer.
+        """Return the created object, from the first request, a repeated request, or a look-up after a lost response.
 
         Raises:
             AmbiguousOutcome: The service may have created the object, and the listing does not show it.
@@ -157,7 +157,7 @@ class ReconcilingCreate(Generic[C]):
             try:
                 created = await self._sent(deadline)
             except LaunchError as error:
-                # This call's own request, whose answer was lost, may have taken the name.
+                # This call's own request, whose response was lost, may have taken the name.
                 if not error.ambiguous and (lost is None or not isinstance(error, ConflictError)):
                     raise
                 lost = error
@@ -173,7 +173,7 @@ class ReconcilingCreate(Generic[C]):
         raise self._unknown(lost)
 
     async def resolved(self) -> C | None:
-        """Return the object that an earlier process created without an answer; None if its request did nothing.
+        """Return the object that an earlier process created without a response; None if its request did nothing.
 
         Raises:
             AmbiguousOutcome: The service may have created the object, and the listing does not show it.
@@ -181,7 +181,7 @@ class ReconcilingCreate(Generic[C]):
         return await self._resolved(None, asyncio.get_running_loop().time() + self.options.timeout)
 
     async def _sent(self, deadline: float) -> C:
-        """Send the request when no other call looks up its creation."""
+        """Send the request when no other call is looking up its creation."""
         loop, place = asyncio.get_running_loop(), coordinator_of(self.place)
         async with contextlib.AsyncExitStack() as turn:
             try:
@@ -190,8 +190,8 @@ class ReconcilingCreate(Generic[C]):
                     await turn.enter_async_context(place.sending())
             except TimeoutError:
                 raise DeadlineExceeded(
-                    f"{self.operation} was not sent within {self.options.timeout:g} s: the answer to another one was "
-                    "lost, and its look-up was still running",
+                    f"{self.operation} was not sent within {self.options.timeout:g} s, because the response to another "
+                    "creation was lost, and the SDK was still looking for its result",
                     operation=self.operation,
                 ) from None
             await self._look_before()
@@ -201,7 +201,7 @@ class ReconcilingCreate(Generic[C]):
                 except LaunchError:
                     raise
                 except Exception:
-                    # A middleware's error: the middleware may have raised before the request was sent.
+                    # Middleware raised the error, perhaps before the request was sent.
                     if not meter.maybe_done:
                         self.options.log.unsent()
                     raise
@@ -209,7 +209,7 @@ class ReconcilingCreate(Generic[C]):
             return created
 
     async def _look_before(self) -> None:
-        """List the existing objects if this is requested, or if the service sends no `Date` that shows what is new."""
+        """List the existing objects if `list_first` is set, or if there is no `Date` header to find new objects."""
         list_first = self.options.list_first
         is_needed = list_first is not None or (self.options.follow is not None and self.clock.is_missing)
         if not is_needed or self.record.was_sent:
@@ -217,7 +217,7 @@ class ReconcilingCreate(Generic[C]):
         self.learn(self.record)
         if self.record.is_listed:
             return
-        for _ in range(_MORE_LOOKS):
+        for _ in range(_EXTRA_LOOK_UPS):
             try:
                 listed = await self.look_up()
             except LaunchError as error:
@@ -236,7 +236,7 @@ class ReconcilingCreate(Generic[C]):
         self.options.log.sending(self.record)
 
     async def _resolved(self, lost: LaunchError | None, deadline: float) -> C | None:
-        """Return the object that a lost answer was about; None if the request did nothing and will do nothing later."""
+        """Return the object that a lost request created; None if the request did nothing and will do nothing later."""
         loop, place = asyncio.get_running_loop(), coordinator_of(self.place)
         asked = UnresolvedCreation(self.request, self.proof.fits if self.proof.is_exact else None)
         findings = _Findings[C]()
@@ -244,7 +244,7 @@ class ReconcilingCreate(Generic[C]):
             for moment in self._look_times():
                 if moment >= deadline:
                     raise self._unknown(lost, findings.open)
-                # Always wait a little, even after a slow look-up, so that other calls can send between two look-ups.
+                # Wait even after a slow look-up, so that other calls can send between two look-ups.
                 await self.options.sleep(max(self.retry.look_up_delays[0], moment - loop.time()))
                 findings = await self._look(place, asked, lost, deadline)
                 if findings.is_certain or (findings.proven and not self._may_have_rivals):
@@ -254,7 +254,7 @@ class ReconcilingCreate(Generic[C]):
                 if isinstance(lost, ConflictError) and not lost.ambiguous:
                     # Another object had the name before the first send.
                     return None
-            for _ in range(_MORE_LOOKS):
+            for _ in range(_EXTRA_LOOK_UPS):
                 if findings.failure is None:
                     break
                 await self.options.sleep(self.retry.look_up_delays[-1])
@@ -262,7 +262,7 @@ class ReconcilingCreate(Generic[C]):
             if findings.proven:
                 return self._adopted(place, asked, findings.proven, lost)
             if await self._followed(findings, lost, deadline):
-                # An object that appears only now was created too late to come from this call.
+                # An object that appears only now was created too late to be the result of this call.
                 findings = (await self._look(place, asked, lost, deadline)).among(findings)
                 if findings.proven:
                     return self._adopted(place, asked, findings.proven, lost)
@@ -270,12 +270,12 @@ class ReconcilingCreate(Generic[C]):
             # A resumed run repeats the look-up the next time that it is resumed.
             raise findings.failure
         if findings.failure is not None or findings.open or isinstance(lost, DecodeError):
-            # The unreadable answer reported success, so a second send would create a second object.
+            # The unreadable response reported success, so a second send would create a second object.
             raise self._unknown(lost, findings.open) from lost
         return None
 
     def _look_times(self) -> list[float]:
-        """Return the times of look-ups by the event loop's clock, with growing gaps until the last send has settled."""
+        """Return the times of look-ups by the event loop's clock. The gaps grow until the last send has settled."""
         now = asyncio.get_running_loop().time()
         settled = (now if self.record.last_at is None else self.record.last_at) + self.retry.resend_after
         times = [now + moment for moment in self.retry.look_times()]
@@ -284,14 +284,14 @@ class ReconcilingCreate(Generic[C]):
     async def _look(
         self, place: CreationCoordinator, asked: UnresolvedCreation, lost: LaunchError | None, deadline: float
     ) -> _Findings[C]:
-        """Return the findings of one look-up, while no other call looks up or sends."""
+        """Look up once, while no other call looks up or sends, and return the findings."""
         try:
             async with asyncio.timeout_at(deadline), place.looking():
                 existing = await self.look_up()
                 if self.record.seen_first is None:
                     self.record.seen_first = frozenset(one.uid for one in existing)
                 if isinstance(lost, ConflictError):
-                    # This call's own lost request may have the name, unless the object is known to be older.
+                    # This call's lost request may have created the object, unless the object is known to be older.
                     lost.ambiguous = not any(self._newness(one) is False for one in existing)
                 rivals = [rival for rival in place.lost if rival.request != self.request]
                 if created := [one for one in existing if one.uid in self.named and self._newness(one) is not False]:
@@ -306,7 +306,7 @@ class ReconcilingCreate(Generic[C]):
         except TimeoutError:
             raise self._unknown(lost) from lost
         return _Findings(
-            proven=[one for one, finding in judged if finding.verdict is Verdict.ASKED_FOR],
+            proven=[one for one, finding in judged if finding.verdict is Verdict.REQUESTED],
             open=[(one, finding) for one, finding in judged if finding.verdict in (Verdict.NOT_YET, Verdict.UNKNOWN)],
         )
 
@@ -321,7 +321,7 @@ class ReconcilingCreate(Generic[C]):
             return Finding(Verdict.UNKNOWN, "another call of this program may have created it")
         finding = await self.proof.judge(one, self._before(one, existing))
         if newness is None and finding.verdict is not Verdict.OTHER:
-            return Finding(Verdict.UNKNOWN, "nothing says whether it was there before")
+            return Finding(Verdict.UNKNOWN, "it may have existed before the request")
         return finding
 
     def _before(self, one: C, existing: Sequence[C]) -> Before[C]:
@@ -374,21 +374,21 @@ class ReconcilingCreate(Generic[C]):
     def _adopted(
         self, place: CreationCoordinator, asked: UnresolvedCreation, proven: Sequence[C], lost: LaunchError | None
     ) -> C:
-        """Return the oldest proven object, if there are not more of them than this program has requested."""
+        """Return the oldest proven object, unless there are more proven objects than this program requested."""
         equal = sum(rival.request == self.request for rival in place.lost)
         # A call without a source may have created the object that this call names.
         vague = sum(rival.fits is None for rival in place.lost) if asked.fits is not None else 0
         if len(proven) > equal + vague:
-            several = Finding(Verdict.UNKNOWN, "it matches the request, and other candidates match, too")
+            several = Finding(Verdict.UNKNOWN, "it matches the request, but other candidates match too")
             raise self._unknown(lost, [(one, several) for one in proven]) from lost
-        # The call without a source may have repeated the source of this call, but not the other way round.
-        oldest = min(proven, key=lambda one: (self.number_of(one) or 0, one.created_at or _LONG_AGO))
-        _LOG.warning("the answer to %s was lost; found and adopted %s", self.operation, oldest.uid)
+        # The call without a source may have repeated the source of this call, so the older object is from this call.
+        oldest = min(proven, key=lambda one: (self.number_of(one) or 0, one.created_at or _EARLIEST))
+        _LOG.warning("The response to %s was lost. The SDK found the created object: %s", self.operation, oldest.uid)
         place.remember(oldest.uid)
         return oldest
 
     async def _followed(self, findings: _Findings[C], lost: LaunchError | None, deadline: float) -> bool:
-        """Wait for deployments whose source is known only after their end; return whether there were any."""
+        """Wait for deployments whose source is known only after their end. Return whether there were any."""
         unended = [one for one, finding in findings.open if finding.verdict is Verdict.NOT_YET]
         if self.options.follow is None or not unended:
             return False
@@ -402,10 +402,11 @@ class ReconcilingCreate(Generic[C]):
 
     def _unknown(self, cause: LaunchError | None, found: Sequence[tuple[C, Finding]] = ()) -> AmbiguousOutcome:
         described = [f"{self._described(one)}: {finding.why}" for one, finding in found]
-        look = f"look at {'; '.join(described)}" if described else "look whether it is there"
+        check = "; ".join(described) or "whether it exists"
+        reason = cause.message if cause else "an earlier run was interrupted"
         return AmbiguousOutcome(
-            f"the answer to creating {self.what} was lost, and the listing does not show whether it was created: "
-            f"{look} before you create it again ({cause.message if cause else 'an earlier run was interrupted'})",
+            f"the response to the creation of {self.what} was lost ({reason}), and the listing does not show whether "
+            f"the service created it. Before you create it again, check {check}",
             candidates=[one.uid for one, _ in found],
             operation=self.operation,
             request_id=cause.request_id if cause else None,
@@ -424,7 +425,7 @@ class ReconcilingCreate(Generic[C]):
 
 
 def may_pass(error: LaunchError) -> bool:
-    """Return whether the next look-up may succeed. Another look-up is harmless, because it creates nothing."""
+    """Return whether the next look-up may succeed. A look-up creates nothing, so it is safe to repeat."""
     unreadable = isinstance(error, DecodeError | MalformedResponse)
     return error.retryable or unreadable or (error.status or 0) >= 500
 
@@ -434,10 +435,10 @@ class _Findings(Generic[C]):
     """The result of one look-up.
 
     Attributes:
-        proven: Objects that are proven to be the requested one.
-        open: Objects that may be the requested one, with the reason why there is no proof.
-        failure: The error of the look-up; the next one may succeed.
-        is_certain: Whether an answer of the service named the object.
+        proven: Objects with a proof that this call requested them.
+        open: Objects that this call may have requested, with the reason why there is no proof.
+        failure: The error of the look-up, if the next look-up may succeed.
+        is_certain: Whether a response of the service named the object.
     """
 
     proven: Sequence[C] = ()

@@ -1,4 +1,4 @@
-"""The sends of a creation and the objects known before: the input of a look-up, also in another process."""
+"""The sends of a creation and the objects that were known before, as the input of a look-up in any process."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from launch_async.wire.moments import parse_iso
 __all__ = ["CreationClock", "SendRecord"]
 
 CLOCKS_APART: Final = timedelta(minutes=5)
-"""The service may use one clock for answers and another for `createdAt`, and the two may differ by this much."""
+"""The service may use one clock for responses and another for `createdAt`, and the two may differ by this much."""
 _PRECISION: Final = timedelta(seconds=5)
-"""Largest error of a time of creation, measured by the clock of `createdAt` alone."""
+"""Maximum error of a time of creation, by the clock of `createdAt` alone."""
 
 
 @attrs.define
@@ -24,7 +24,7 @@ class SendRecord:
     """The sends of one creation.
 
     Attributes:
-        first: When the request was first sent, by the service's clock; None if no answer had shown the time by then.
+        first: When the request was first sent, by the service's clock; None if no response had shown the time by then.
         last: When the request was last sent, by the service's clock.
         known_number: Highest known number at its place before the first send; None if no number was known.
         known_uids: UIDs of the objects without a number that were listed at its place before the first send; None if
@@ -54,7 +54,7 @@ class SendRecord:
         return self.last_at is not None or self.last is not None
 
     def note(self, clock: ServiceClock) -> None:
-        """Note that the request is sent now."""
+        """Record that the request is sent now."""
         now = asyncio.get_running_loop().time()
         if not self.was_sent:
             self.first_at, self.first = now, clock.at(now)
@@ -106,7 +106,7 @@ class SendRecord:
 
     @classmethod
     def from_dict(cls, document: object) -> Self:
-        """Read the output of `to_dict`. Any other document results in a record without knowledge."""
+        """Read the output of `to_dict`. For any other document, return an empty record."""
         fields = cast("dict[str, object]", document) if isinstance(document, dict) else {}
         number, sha256, uids = fields.get("known_number"), fields.get("sha256"), fields.get("known_uids")
         return cls(
@@ -137,7 +137,7 @@ class CreationClock:
             self._last = created_at, asyncio.get_running_loop().time()
 
     def now(self) -> datetime | None:
-        """Return the earliest time that the clock can show; None if no creation was answered."""
+        """Return the earliest time that the clock can show; None before the first response to a creation."""
         if self._last is None:
             return None
         created_at, answered_at = self._last
