@@ -255,10 +255,9 @@ def _response(answer: ResponseLike, *, streamed: bool = False) -> Response:
     if isinstance(answer, Response):
         return answer
     if not all(hasattr(answer, name) for name in ("status", "headers", "body")):
-        returned = "None" if answer is None else f"an object of type {type(answer).__name__}"
         raise ConfigurationError(
-            f"a transport or middleware returned {returned} instead of a response. Return Response(status, headers, "
-            "body), or another object with the attributes status, headers and body"
+            f"a transport or middleware returned an object of type {type(answer).__name__} instead of a response. "
+            "Return Response(status, headers, body), or another object with the attributes status, headers and body"
         )
     stream: BodyStream | None = getattr(answer, "stream", None) if streamed else None
     return Response(answer.status, answer.headers, answer.body, stream=stream)

@@ -94,7 +94,7 @@ async def test_an_incomplete_answer_names_its_missing_attributes() -> None:
         return None
 
     async with client_on(FakeTransport({}), middleware=[nothing]) as launch:
-        with pytest.raises(ConfigurationError, match="returned None instead of a response"):
+        with pytest.raises(ConfigurationError, match="returned an object of type NoneType instead of a response"):
             await launch.request("GET", "/anything")
 
 
