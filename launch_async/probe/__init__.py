@@ -1,4 +1,4 @@
-"""Checks what the SDK assumes about Contentstack Launch against a real organization."""
+"""Check the SDK's assumptions about Contentstack Launch against a real organization."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Sends the probe's requests, at half of the budget and at most a fixed number, and keeps the raw answers.
+"""Send the probe's requests with at most half of the rate limit, up to a fixed number, and store the raw answers.
 
-A middleware keeps each answer as the service sent it. The probe's verdicts rest on these answers and not on the SDK's
-models, which accept more than one shape.
+A middleware stores each answer unchanged. The probe's verdicts depend on these answers and not on the SDK's models,
+which accept more than one shape.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ _LIVE_LOG_BYTES: Final = 64 * 1024
 _SILENCE_S: Final = 0.3
 """Seconds without a line after which the probe closes a live log that has announced its session."""
 _REFUSALS: Final = 3
-"""How often a request is sent that is refused with 429."""
+"""Maximum number of times that the probe sends a request that the service refuses with 429."""
 _SLOWER_S: Final = 1.0
 _SLOWEST_S: Final = 8.0
-"""Seconds between two requests after the first 429, and after many."""
+"""Seconds between two requests: after the first 429, and at most after further ones."""
 _CREDENTIALS: Final = frozenset({"organization_uid"})
 _KEPT_HEADERS: Final = frozenset({"content-type", "date", "retry-after", "allow"})
 
 
 class OutOfRequests(LaunchError):
-    """The probe has sent as many requests as it may."""
+    """The probe has sent its maximum number of requests."""
 
 
 @attrs.frozen
@@ -58,7 +58,7 @@ class Exchange:
         status: HTTP status; None if there was no answer.
         headers: Headers of the answer that the probe reads, by their lower-case names.
         body: Body of the answer.
-        failure: Why there was no answer: the name of the error's class; empty if there was one.
+        failure: Name of the error's class if there was no answer; empty otherwise.
         is_bearer: Whether the request had a bearer token; None if it had no credentials.
     """
 
@@ -72,19 +72,19 @@ class Exchange:
 
     @property
     def is_success(self) -> bool:
-        """Whether the status is one of 200 to 299."""
+        """Whether the status is between 200 and 299."""
         return self.status is not None and 200 <= self.status < 300
 
     @cached_property
     def document(self) -> JSONValue:
-        """The JSON document; None for an empty body and for one that is not JSON."""
+        """The JSON document; None if the body is empty or not JSON."""
         try:
             return cast("JSONValue", json.loads(self.body))
         except (ValueError, RecursionError):
             return None
 
     def member(self, name: str) -> JSONValue:
-        """Return one member of the document; None if it is not there."""
+        """Return one member of the document; None if the document does not have it."""
         return as_object(self.document).get(name)
 
     @property
@@ -108,11 +108,11 @@ class Exchange:
 
 
 class Asker:
-    """Sends the requests of one probe, one after the other.
+    """Sends the requests of one probe, one at a time.
 
     Args:
-        client: The client to send with.
-        most: Requests that may be sent.
+        client: The client that sends them.
+        most: Maximum number of requests.
     """
 
     def __init__(self, client: LaunchClient, most: int) -> None:
@@ -132,17 +132,17 @@ class Asker:
 
     @property
     def client(self) -> LaunchClient:
-        """The client that counts its requests here."""
+        """A client whose requests count toward the maximum."""
         return self._observed
 
     @property
     def now(self) -> datetime:
-        """The service's time by its last answers; this machine's if they show none."""
+        """The service's time from the latest answers, or this machine's time if no answer shows it."""
         return self.date or datetime.now(UTC)
 
     @property
     def date(self) -> datetime | None:
-        """The service's time by the last answer that shows it."""
+        """The service's time from the latest answer that shows it; None if no answer does."""
         found = (parse_http_date(exchange.headers.get("date")) for exchange in reversed(self.exchanges))
         return next((at for at in found if at is not None), None)
 
@@ -155,14 +155,14 @@ class Asker:
         json: JSONValue = None,
         organization: str | None = None,
     ) -> Exchange:
-        """Send a request, and return what came of it; an error of the service is an answer, too.
+        """Send a request and return the exchange. An error of the service is also an answer.
 
         Args:
             method: HTTP method.
             path: Path below the base URL.
-            query: Parameters.
+            query: Query parameters.
             json: Body.
-            organization: Another value of the header `organization_uid`; empty sends none.
+            organization: Another value for the header `organization_uid`; empty to omit the header.
         """
         if organization is not None:
             self._change, self._is_quiet = _with_organization(organization), True
@@ -179,7 +179,7 @@ class Asker:
             self._change, self._is_quiet = None, False
 
     async def confirmed(self, path: str, query: Mapping[str, str | int | None] = MappingProxyType({})) -> Exchange:
-        """Read something, and again after a 5xx: a single failure of the service says nothing about the question."""
+        """Read a resource, and read it again after a 5xx, because a single failure of the service proves nothing."""
         first = await self.ask("GET", path, query=query)
         if first.status is None or first.status < 500:
             return first
@@ -187,11 +187,11 @@ class Asker:
         return second if second.status != first.status else first
 
     async def openapi(self) -> Exchange:
-        """Ask the service for its own description of the API."""
+        """Request the service's description of its API."""
         return await self.watch("GET", "/openapi", self._observed.openapi)
 
     async def watch(self, method: str, path: str, call: Callable[[], Awaitable[object]]) -> Exchange:
-        """Make a call of the client, and return the last exchange that it made."""
+        """Make a call of the client, and return its last exchange."""
         self._last = None
         failure = ""
         try:
@@ -205,10 +205,10 @@ class Asker:
         return self._last or Exchange(method, path, failure=failure)
 
     async def paced(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call of the client as a poll, no sooner than half of the budget allows, and return its result.
+        """Make a call of the client as a poll, within half of the rate limit, and return its result.
 
         Raises:
-            OutOfRequests: The probe has sent as many requests as it may.
+            OutOfRequests: The probe has sent its maximum number of requests.
             LaunchError: The call failed.
         """
         await self._pause()
@@ -216,7 +216,7 @@ class Asker:
             return await call()
 
     async def _pause(self) -> None:
-        """Leave half of the budget to others, also if the limiter would give all of it to polls."""
+        """Leave half of the budget to other requests, even if the limiter would give all of it to polls."""
         loop = asyncio.get_running_loop()
         rate = self._whole.budget.rate
         gap = max(2 / rate if 0 < rate < math.inf else 0.0, self._least_gap)
@@ -227,7 +227,7 @@ class Asker:
 
     async def _observe(self, request: Request, send: Send) -> Response:
         if self.spent >= self.most:
-            raise OutOfRequests(f"the probe has sent {self.most} requests, and may send no more")
+            raise OutOfRequests(f"the probe has sent its maximum of {self.most} requests")
         self.spent += 1
         if self._change is not None:
             request = self._change(request)
@@ -248,7 +248,7 @@ class Asker:
         self._last = Exchange(request.method, path, response.status, kept, response.body, is_bearer=is_bearer)
         self.exchanges.append(self._last)
         if response.status == 429:
-            # Somebody else needs the budget, or it is smaller than the client believes.
+            # Other programs use the budget, or the budget is smaller than the client assumes.
             self._least_gap = min(max(2 * self._least_gap, _SLOWER_S), _SLOWEST_S)
             self._next_at = asyncio.get_running_loop().time() + self._least_gap
         if self._is_quiet and response.status != 429:
@@ -266,7 +266,7 @@ def _with_organization(uid: str) -> Callable[[Request], Request]:
 
 
 async def _read_live_log(request: Request, send: Send) -> Response:
-    """Read the beginning of a live log, which has no end."""
+    """Read the beginning of a live log, which never ends."""
     if not request.url.partition("?")[0].endswith("/logs/live"):
         return await send(request)
     headers = {"Accept": "text/event-stream"}
@@ -278,7 +278,7 @@ async def _read_live_log(request: Request, send: Send) -> Response:
     try:
         async with asyncio.timeout(LIVE_LOG_SECONDS):
             while sum(map(len, parts)) < _LIVE_LOG_BYTES:
-                # The stream never ends. Once it has shown what it is like, only lines of the log could follow.
+                # The stream never ends. After the session and a heartbeat, only lines of the log can follow.
                 begun = _has_begun(b"".join(parts))
                 async with asyncio.timeout(_SILENCE_S if begun else None):
                     part = await stream.read()
@@ -299,10 +299,10 @@ def _has_begun(body: bytes) -> bool:
 
 
 def as_object(value: JSONValue) -> Mapping[str, JSONValue]:
-    """Return a JSON object; an empty one for anything else."""
+    """Return the value if it is a JSON object, otherwise an empty object."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: JSONValue) -> Sequence[JSONValue]:
-    """Return a JSON array; an empty one for anything else."""
+    """Return the value if it is a JSON array, otherwise an empty array."""
     return value if isinstance(value, list) else ()

@@ -1,4 +1,4 @@
-"""Collects the verdicts of a probe, each with its evidence, and the emulator options that follow from them."""
+"""Collect the verdicts of a probe with their evidence, and the emulator options that follow from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from launch_async.probe.report import ProbeRow
 __all__ = ["Findings", "codes_of", "field_names", "plain_name"]
 
 _PLAIN: Final = re.compile(r"[A-Za-z_$@-]{1,40}(?:\.[A-Za-z_$@-]{1,40}){0,4}")
-_NO_MATERIAL: Final = "The probe found nothing in this organization that could show it."
+_NO_MATERIAL: Final = "This organization contains no data that shows the answer."
 _MOST_NAMES: Final = 40
 
 
@@ -31,7 +31,7 @@ class _Verdict:
 
 
 class Findings:
-    """The verdicts so far; the first verdict about a question counts, unless a later one says that it is better."""
+    """The verdicts so far. The first verdict about a question counts."""
 
     def __init__(self) -> None:
         self._verdicts: dict[str, _Verdict] = {}
@@ -52,7 +52,7 @@ class Findings:
         contradicts: bool | None = None,
         options: Mapping[str, object] | None = None,
     ) -> None:
-        """Note an answer that the evidence proves.
+        """Record an answer that the evidence proves.
 
         Args:
             key: Number of the question, or name of the documented fact.
@@ -61,7 +61,7 @@ class Findings:
             evidence: Details of these answers.
             still_open: The part of the question that remains open.
             contradicts: Whether the answer differs from the default; None to compare the values.
-            options: Emulator options that follow; an option that the emulator does not offer is left out.
+            options: Emulator options for this answer. Options that the emulator does not have are ignored.
         """
         self._verdicts[str(key)] = _Verdict(value, how, tuple(evidence), still_open, contradicts)
         self.offer(**(options or {}))
@@ -75,32 +75,32 @@ class Findings:
         *,
         options: Mapping[str, object] | None = None,
     ) -> None:
-        """Note a part of an answer; the question is decided when its needed parts are known."""
+        """Record a part of an answer. The question is decided when all its needed parts are known."""
         self._parts.setdefault(str(key), {})[name] = value
         if evidence:
             self.note(key, evidence)
         self.offer(**(options or {}))
 
     def is_decided(self, key: int | str) -> bool:
-        """Whether a question has an answer already."""
+        """Whether a question already has an answer."""
         return str(key) in self._verdicts
 
     def leave(self, key: int | str, reason: str) -> None:
-        """Note why a question cannot be decided; an answer noted before or afterwards counts more."""
+        """Record why a question cannot be decided. An answer takes precedence, whether earlier or later."""
         self._reasons[str(key)] = reason
 
     def stopped(self, reason: str) -> None:
-        """Note why questions that have no other reason were not asked."""
+        """Record why the probe did not ask the questions that have no other reason."""
         self._stopped = reason
 
     def note(self, key: int | str, evidence: str) -> None:
-        """Note an observation that alone decides nothing."""
+        """Record an observation that does not decide a question."""
         notes = self._notes.setdefault(str(key), [])
         if evidence not in notes:
             notes.append(evidence)
 
     def offer(self, **options: object) -> None:
-        """Note emulator options that follow; a choice that the emulator does not have is left out."""
+        """Record emulator options. Choices that the emulator does not have are ignored."""
         for name, choice in options.items():
             if _is_offered(name, choice):
                 self.options[name] = choice
@@ -153,7 +153,7 @@ class Findings:
 
 
 def _differs(value: JSONValue, default: JSONValue) -> bool:
-    """Return whether an answer differs from the default; of two objects, in the members that both have."""
+    """Return whether an answer differs from the default. Objects differ if a member of both has different values."""
     if isinstance(value, dict) and isinstance(default, dict):
         return any(value[name] != default[name] for name in value.keys() & default.keys())
     return default is not None and value != default
@@ -168,12 +168,12 @@ def _is_offered(name: str, choice: object) -> bool:
 
 
 def plain_name(name: str) -> str:
-    """Return the name of a field, as far as it can be shown: what has digits may be an identifier of a customer."""
-    return name if _PLAIN.fullmatch(name) else "(a name that is not shown)"
+    """Return the name of a field. Hide a name with digits, because it may be an identifier of a customer."""
+    return name if _PLAIN.fullmatch(name) else "(hidden name)"
 
 
 def field_names(names: Iterable[str]) -> list[str]:
-    """Return the names of fields in order, without those that might be identifiers of a customer."""
+    """Return the sorted names of fields. Names that may be identifiers of a customer are hidden."""
     shown: Sequence[str] = sorted({plain_name(name) for name in names})
     return [*shown[:_MOST_NAMES], *(["..."] if len(shown) > _MOST_NAMES else [])]
 

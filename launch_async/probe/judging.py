@@ -1,4 +1,4 @@
-"""Verdicts as pure functions: from raw answers to a value, or to None where the answers prove nothing."""
+"""Verdicts as pure functions. Each returns a value from raw answers, or None if the answers prove nothing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Heartbeat: TypeAlias = Literal["comment", "event"]
 HEARTBEATS: Final = frozenset({"heartbeat", "ping"})
 _LEAST_ITEMS: Final = 2
 ENOUGH_CHANCES: Final = 24
-"""Orders that the items of all listings could be in: four items of one listing, or three of each of two."""
+"""Minimum number of possible orders of all items: those of one listing with four items, or of two with three."""
 _DAY: Final = 86_400.0
 _NULLABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "project": ("description", "cmsStackApiKey"),
@@ -57,17 +57,17 @@ _NULLABLE: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "deployment": ("previewUrl", "gitBranch", "commitHash", "commitUrl"),
 }
-"""Fields that may be unset, by the project's own description of the API."""
+"""Fields that may be unset according to the project's description of the API."""
 
 
 def text(record: Record, name: str) -> str:
-    """Return a field that is a text; an empty text for anything else."""
+    """Return the field if it is a text, otherwise an empty text."""
     value = record.get(name)
     return value if isinstance(value, str) else ""
 
 
 def moment(value: JSONValue) -> datetime | None:
-    """Return an ISO 8601 instant; None for anything else."""
+    """Return the time of an ISO 8601 text, or None for another value."""
     if not isinstance(value, str):
         return None
     try:
@@ -93,11 +93,11 @@ def envelope(exchange: Exchange) -> str | None:
 
 
 def log_bound(whole: Sequence[JSONValue], since: str, answer: Sequence[JSONValue]) -> str | None:
-    """Return whether a read from the timestamp of a line excludes that line or includes it.
+    """Return whether a read from the timestamp of a line excludes or includes that line.
 
     Args:
         whole: Lines of the finished log.
-        since: The timestamp that was asked for; it is that of at least one of the lines, but not of the first.
+        since: The requested timestamp. At least one line has it, but the first line does not.
         answer: Lines of the answer.
     """
     bound = moment(since)
@@ -118,12 +118,12 @@ def _line(line: JSONValue) -> tuple[str, str, str]:
 
 
 def waited(record: Record, before: Sequence[JSONValue], own: Sequence[JSONValue]) -> bool:
-    """Return whether a deployment was created while another one built, and began only when that one had ended.
+    """Return whether a deployment was created during another build, and began only after that build had ended.
 
     Args:
         record: The deployment.
-        before: The log of the other one.
-        own: Its log.
+        before: The log of the other deployment.
+        own: The log of this deployment.
     """
     ended = [moment(as_object(line).get("timestamp")) for line in before[-1:]]
     began = [moment(as_object(line).get("timestamp")) for line in own[:1]]
@@ -134,22 +134,22 @@ def waited(record: Record, before: Sequence[JSONValue], own: Sequence[JSONValue]
 
 
 def missing_beginning(early: Sequence[JSONValue], late: Sequence[JSONValue]) -> list[JSONValue]:
-    """Return the lines of a log that were read early and are missing later, if they are the first ones of the log."""
+    """Return the lines of an early read that a later read lacks, if they are the first lines of the log."""
     kept = {_line(line) for line in late}
     missing = [line for line in early if _line(line) not in kept]
     return missing if late and all(is_older(line, late[0]) for line in missing) else []
 
 
 def is_older(line: JSONValue, other: JSONValue) -> bool:
-    """Return whether a line of a log is not newer than another one; False if a timestamp cannot be read."""
+    """Return whether a line of a log is not newer than another line; False if a timestamp is malformed."""
     at, limit = (moment(as_object(one).get("timestamp")) for one in (line, other))
     return at is not None and limit is not None and at <= limit
 
 
 def list_order(listings: Iterable[Sequence[Record]]) -> str | None:
-    """Return the order of listings of one kind: `newest`, `oldest` or `uid`; None if the listings do not prove one.
+    """Return the order of listings of one kind: `newest`, `oldest` or `uid`; None if the listings prove no order.
 
-    All listings must fit this order and no other one, and together be too long to fit it by chance.
+    All listings must fit this order and no other order. Together they must be too long to fit it by chance.
     """
     fitting: set[str] | None = None
     chances = 1
@@ -224,7 +224,7 @@ def usage_reset(value: JSONValue, now: datetime) -> str | None:
 
 
 def upload_style(target: Record) -> str | None:
-    """Return how a signed upload URL wants its file: `aws`, `azure`, `gcp` or `gcp_form`."""
+    """Return how a signed upload URL expects its file: `aws`, `azure`, `gcp` or `gcp_form`."""
     fields = [text(as_object(field), "formFieldKey").lower() for field in as_list(target.get("fields"))]
     headers = [text(as_object(header), "key").lower() for header in as_list(target.get("headers"))]
     if fields:
@@ -238,7 +238,7 @@ def _only(choices: Mapping[str, bool]) -> str | None:
 
 
 def unset_fields(records: Mapping[str, Sequence[Record]]) -> tuple[str, list[str], list[str]] | None:
-    """Return whether unset fields are `null`, `omitted` or `mixed`, with those that are null and those that are absent.
+    """Return whether unset fields are `null`, `omitted` or `mixed`, with the null fields and the absent fields.
 
     Args:
         records: Records by their kind: project, environment, deployment.
@@ -262,7 +262,7 @@ class LiveFrames:
 
     Attributes:
         events: Type and data of each event.
-        comments: Whether comments came.
+        comments: Whether the stream had comments.
     """
 
     events: tuple[tuple[str, JSONValue], ...]
@@ -270,7 +270,7 @@ class LiveFrames:
 
     @property
     def heartbeat(self) -> Heartbeat | None:
-        """The form of heartbeats; None where none came, or both forms."""
+        """The form of heartbeats; None if there were none or both forms."""
         as_event = any(name in HEARTBEATS for name, _ in self.events)
         if as_event == self.comments:
             return None
@@ -278,17 +278,17 @@ class LiveFrames:
 
     @property
     def entries(self) -> tuple[tuple[str, JSONValue], ...]:
-        """The events that carry lines of the log."""
+        """The events that contain lines of the log."""
         return tuple(one for one in self.events if one[0] not in {*HEARTBEATS, "session", "session-ended"})
 
     def session_end(self) -> datetime | None:
-        """The moment at which the session will end, if the stream announced it."""
+        """The time at which the session will end, if the stream announced it."""
         ends = [moment(as_object(data).get("expiresAt")) for name, data in self.events if name == "session"]
         return ends[0] if ends else None
 
 
 def live_frames(body: bytes) -> LiveFrames:
-    """Return what a live log sent, comments too, which readers of events leave out."""
+    """Parse the beginning of a live log, with the comments that readers of events ignore."""
     decoder = EventDecoder()
     try:
         found = decoder.feed(body)

@@ -1,4 +1,4 @@
-"""Decides questions about build logs, server logs and live logs."""
+"""Decide questions about build logs, server logs and live logs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["Logs"]
 _LOGS: Final = 3
 _OLD_LOGS: Final = 3
 _GONE_LOGS: Final = 2
-"""Empty logs that are needed: a single deployment may have written nothing."""
+"""Minimum number of empty logs for a verdict, because a single deployment may have written no lines."""
 _DAY_S: Final = 86_400.0
 _LONG_LOG: Final = 5000
-"""Lines on a page of the newer log query, by public sources: a longer answer shows that this page does not apply."""
+"""Lines per page of the newer log query, according to public sources. A longer answer has no such pages."""
 _NOT_OFFERED: Final = frozenset({404, 405, 501})
 
 
@@ -31,8 +31,8 @@ class Logs:
 
     Args:
         asker: Sends the requests.
-        findings: Takes the verdicts.
-        survey: Knows the deployments.
+        findings: Collects the verdicts.
+        survey: The deployments.
     """
 
     def __init__(self, asker: Asker, findings: Findings, survey: Survey) -> None:
@@ -41,7 +41,7 @@ class Logs:
         self._survey = survey
 
     async def read_build_logs(self) -> None:
-        """Read the logs of some deployments that have ended, new and old."""
+        """Read the logs of some new and old deployments that have ended."""
         stages: dict[str, None] = {}
         lengths: list[int] = []
         ages: dict[bool, list[float]] = {True: [], False: []}
@@ -64,7 +64,7 @@ class Logs:
         self._judge_retention(kept=ages[True], gone=ages[False])
 
     def _logs_to_read(self) -> Iterator[Place]:
-        """Give the newest and the oldest of the deployments that have succeeded."""
+        """Yield the newest and the oldest deployments that have succeeded."""
         finished = [one for one in self._survey.places if one.is_finished]
         newest = list(islice(live_first(finished), _LOGS))
         oldest = sorted(finished, key=lambda one: text(one.deployment, "createdAt"))[:_OLD_LOGS]
@@ -72,7 +72,7 @@ class Logs:
         yield from (place for place in oldest if place not in newest)
 
     def _age_of_log(self, place: Place, lines: Sequence[JSONValue]) -> float | None:
-        """Return the age of a log's last line in seconds; of an empty log, that of its deployment."""
+        """Return the age of a log's last line in seconds. For an empty log, return the age of its deployment."""
         stamps = [judging.moment(as_object(line).get("timestamp")) for line in lines[-1:]]
         at = stamps[0] if stamps else judging.moment(place.deployment.get("createdAt"))
         now = self._ask.date
@@ -94,15 +94,15 @@ class Logs:
             self._found.decide(
                 33,
                 "whole",
-                f"An answer held {longest} lines, which is more than the page of {_LONG_LOG} lines that other "
-                "interfaces of Launch have.",
+                f"An answer had {longest} lines, more than the {_LONG_LOG} lines per page of other interfaces of "
+                "Launch.",
                 still_open=f"A limit above {longest} lines.",
             )
         elif longest:
-            self._found.leave(33, f"The longest log that was read has {longest} lines.")
+            self._found.leave(33, f"The longest log that the probe read has {longest} lines.")
 
     def _judge_retention(self, *, kept: Sequence[float], gone: Sequence[float]) -> None:
-        """Decide by the oldest log that is there and the newest one that is not."""
+        """Decide from the ages of the oldest log with lines and of the newest empty log."""
         if not kept:
             return
         oldest, days = max(kept), max(kept) / _DAY_S
@@ -110,7 +110,7 @@ class Logs:
             self._found.decide(
                 29,
                 {"kept_for_days": round(days, 3), "gone_after_days": round(min(gone) / _DAY_S, 3)},
-                f"{len(gone)} logs are empty, and their deployments are older than all others whose logs were read.",
+                f"{len(gone)} logs are empty, and their deployments are older than all logs with lines.",
                 still_open="The exact period.",
                 options={"log_retention": (oldest + min(gone)) / 2},
             )
@@ -118,17 +118,17 @@ class Logs:
             self._found.decide(
                 29,
                 {"kept_for_days": round(days, 3)},
-                "The oldest log that was read is so old.",
+                "The oldest log that the probe read has this age.",
                 still_open="Whether older logs are kept.",
             )
         else:
-            self._found.leave(29, f"The oldest log that was read is {days:.1f} days old, and {len(gone)} are empty.")
+            self._found.leave(29, f"The oldest log is {days:.1f} days old, and {len(gone)} logs are empty.")
 
     async def _read_log_bound(self, place: Place, lines: Sequence[JSONValue]) -> None:
         """Read the rest of a finished log from the timestamps of two of its lines."""
         stamps = list(dict.fromkeys(text(as_object(line), "timestamp") for line in lines))
         if len(stamps) < 2:
-            self._found.leave(6, "The lines of the log all have one timestamp.")
+            self._found.leave(6, "All lines of the log have the same timestamp.")
             return
         verdicts: set[str | None] = set()
         for since in {stamps[len(stamps) // 2]: None, stamps[-1]: None}:
@@ -138,25 +138,25 @@ class Logs:
         verdict = verdicts.pop()
         if verdicts or verdict is None:
             self._found.leave(
-                6, "A read from the timestamp of a line holds neither all lines since then nor the later ones."
+                6, "A read from a line's timestamp returned neither all lines since then nor only the later lines."
             )
             return
         self._found.decide(
             6,
             verdict,
-            "The log of a finished deployment was read whole, and then from the timestamps of lines in it.",
+            "The probe read the whole log of a finished deployment, and read it again from timestamps of its lines.",
             evidence=[f"{len(lines)} lines with {len(stamps)} timestamps."],
             options={"log_bound": verdict},
         )
 
     async def read_server_logs(self) -> None:
-        """Read server logs with a window and without, of sites with a server and of static ones."""
+        """Read server logs with and without a time window, of sites with a server and of static sites."""
         live = [place for place in self._survey.places if place.is_live]
         rendered = sorted(
             (place for place in live if not place.is_static), key=lambda place: not place.is_server_rendered
         )
-        self._found.leave(4, "There is no LIVE deployment whose server logs could be read.")
-        self._found.leave(5, "There is no LIVE deployment whose server logs could be read.")
+        self._found.leave(4, "There is no LIVE deployment that may have server logs.")
+        self._found.leave(5, "There is no LIVE deployment that may have server logs.")
         window = self._window()
         answered: Place | None = None
         for place in rendered[:3]:
@@ -166,8 +166,8 @@ class Logs:
                 break
             if exchange.is_success:
                 continue
-            self._found.leave(4, f"The server logs ended with {exchange.outcome}.")
-            self._found.leave(5, f"The server logs ended with {exchange.outcome}.")
+            self._found.leave(4, f"The read of server logs ended with {exchange.outcome}.")
+            self._found.leave(5, f"The read of server logs ended with {exchange.outcome}.")
         static = next((place for place in live if place.is_static), None)
         if static is not None:
             exchange = await self._ask.confirmed(f"{static.path}/logs/server-logs", window)
@@ -181,7 +181,7 @@ class Logs:
                     5,
                     "without_window",
                     exchange.status,
-                    f"Server logs without startTime and endTime ended with {exchange.outcome}, and with them with 200.",
+                    f"Server logs: {exchange.outcome} without startTime and endTime, status 200 with them.",
                     options={"server_logs_window_status": exchange.status},
                 )
 
@@ -193,7 +193,7 @@ class Logs:
         }
 
     def _judge_server_logs(self, exchange: Exchange) -> bool:
-        """Decide by the name of the list, and return whether the answer has exactly one."""
+        """Decide the name of the list, and return whether the answer has exactly one list."""
         if isinstance(exchange.document, list):
             key = "bare"
         else:
@@ -216,11 +216,11 @@ class Logs:
                 5,
                 "static",
                 exchange.status,
-                f"Server logs of a static site ended with {exchange.outcome}.",
+                f"The read of a static site's server logs ended with {exchange.outcome}.",
                 options={"static_server_logs_fail": not exchange.is_success},
             )
         else:
-            self._found.note(5, f"Server logs of a static site ended with {exchange.outcome}.")
+            self._found.note(5, f"The read of a static site's server logs ended with {exchange.outcome}.")
 
     async def read_live_log(self) -> None:
         """Read the beginning of one live log."""
@@ -234,14 +234,14 @@ class Logs:
             self._found.decide(
                 31,
                 {"status": exchange.status},
-                "The live log of a LIVE deployment was opened.",
+                "The probe opened the live log of a LIVE deployment.",
                 evidence=codes_of(exchange),
                 options={"live_logs_status": exchange.status},
             )
             return
         frames = judging.live_frames(exchange.body)
         if exchange.status != 200 or frames.heartbeat is None:
-            self._found.leave(31, f"The live log ended with {exchange.outcome}, and sent no heartbeat of one form.")
+            self._found.leave(31, f"The live log ended with {exchange.outcome}, without heartbeats of a single form.")
             return
         value: dict[str, JSONValue] = {"status": 200, "heartbeat": frames.heartbeat}
         options: dict[str, object] = {"live_logs_status": 200, "live_log_heartbeat": frames.heartbeat}
@@ -257,7 +257,7 @@ class Logs:
         self._found.decide(
             31,
             value,
-            "The beginning of a live log was read.",
+            "The probe read the beginning of a live log.",
             evidence=[f"Events: {', '.join(field_names(name for name, _ in frames.events)) or 'none'}."],
             still_open="Resumption with Last-Event-ID." if names else "Name and form of entries, and resumption.",
             options=options,
@@ -265,5 +265,5 @@ class Logs:
 
 
 def _rounded(seconds: float) -> int:
-    """Round the length of a session: the header Date that it is counted from has whole seconds."""
+    """Round the length of a session, because it is measured from the header Date, which has whole seconds."""
     return 5 * round(seconds / 5) if seconds >= 30 else round(seconds)

@@ -1,7 +1,8 @@
-"""Compares the service's own API document, `GET /openapi`, with the operations, parameters and fields of the SDK.
+"""Compare the service's API document, `GET /openapi`, with the operations, parameters and fields of the SDK.
 
 `contract.json` holds the SDK's side in the form of `operations_of`. `tools/probe_contract.py` writes the file from the
-project's description of the API. A document can leave things out: where it has no schema, there is no difference.
+project's description of the API. A document can be incomplete: a part without a schema counts as
+equal.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ _METHODS: Final = ("get", "post", "put", "patch", "delete")
 _EVERYWHERE: Final = frozenset(
     {"authorization", "authtoken", "organization_uid", "x-organization-uid", "x-project-uid", "accept", "content-type"}
 )
-"""Headers that a document may name in one operation, in all of them, or as a security scheme."""
+"""Headers that a document may name in one operation, in all operations, or as a security scheme."""
 _DEEPEST: Final = 4
 _MOST: Final = 200
 _PREFIXES: Final = ("/manage", "/apps-api", "/v3", "/token")
-"""Paths of other interfaces and hosts."""
+"""Path prefixes of other interfaces and hosts."""
 
 
 def compared(exchange: Exchange) -> tuple[tuple[DocumentDifference, ...], str]:
-    """Return the differences between the service's document and the SDK, and the reason if there is no comparison."""
+    """Return the differences between the service's document and the SDK, and the reason if they cannot be compared."""
     if not exchange.is_success:
         return (), f"GET /openapi ended with {exchange.outcome}."
     theirs = operations_of(exchange.document)
@@ -47,7 +48,7 @@ def compared(exchange: Exchange) -> tuple[tuple[DocumentDifference, ...], str]:
 
 
 def operations_of(document: JSONValue) -> Operations:
-    """Return the operations of an OpenAPI document by method and path; an empty object if it is no such document.
+    """Return the operations of an OpenAPI document by method and path; an empty object for another document.
 
     Each operation has its parameters, and the fields of its body and of its successful answers. A part that the
     document does not describe is null.
@@ -114,7 +115,7 @@ def _fields(
 
 
 def _followed(root: Mapping[str, JSONValue], node: JSONValue) -> Mapping[str, JSONValue]:
-    """Return what a reference within the document stands for."""
+    """Return the target of a reference within the document."""
     for _ in range(_DEEPEST):
         found = as_object(node)
         reference = found.get("$ref")

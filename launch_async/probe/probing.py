@@ -1,4 +1,4 @@
-"""`probe`: checks the contract with the service against a real organization."""
+"""`probe`: check the SDK's assumptions about the service against a real organization."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from launch_async.probe.writing import Writer
 __all__ = ["probe", "probe_steps"]
 
 MOST_READS: Final = 60
-"""Requests of a probe that only reads."""
+"""Maximum number of requests of a probe that only reads."""
 _MOST_WRITES: Final = 150
-"""Further requests for the scratch project, most of them polls of its builds."""
+"""Maximum number of further requests for the scratch project. Most of them are polls of its builds."""
 _MAX_NAME: Final = 200
 _READS: Final = (
     f"Read with at most {MOST_READS} requests: the API document, projects, environments, deployments, logs, domains, "
@@ -40,22 +40,23 @@ async def probe(
     tape: str | os.PathLike[str] | None = None,
     on_step: Callable[[str], object] | None = None,
 ) -> ProbeReport:
-    """Check the contract with the service against a real organization, and report what is true.
+    """Check the SDK's assumptions about the service against a real organization, and return a report.
 
     By default, the probe only reads. It sends at most 60 requests, deletes nothing, changes nothing, and provokes no
-    429. Its requests are polls: they use at most half of the rate limit, and all other requests go first.
+    429. Its requests have the priority of polls. They use at most half of the rate limit, and all other requests
+    leave first.
 
     The report contains no secret, no UID and no name of a project, an environment or a person.
 
     Args:
         client: A client of the organization. An authtoken and a bearer token decide different questions.
-        write: Whether to make a scratch project, which decides more questions. The probe sends up to 150 further
+        write: Whether to create a scratch project, which decides more questions. The probe sends up to 150 further
             requests, uploads two small archives, builds up to five deployments, and uses one revalidation of the daily
             quota. It deletes the project at the end, also after an error or a cancellation.
-        project: Name of the scratch project; needed with write. No project may have this name.
-        daring: Whether to ask once for a listing with limit=0, which may return everything in the organization.
-        tape: A file to which the probe adds each exchange, masked. An emulator can answer from such a tape.
-        on_step: Called with each step, in words, before the step begins.
+        project: Name of the scratch project; required with `write`. No existing project may have this name.
+        daring: Whether to request one listing with limit=0, which may return everything in the organization.
+        tape: A file to which the probe appends each exchange, masked. An emulator can answer from this file.
+        on_step: Called with a description of each step before the step begins.
 
     Returns:
         A verdict for each open question. A question is undecided unless the answers of the service prove one answer.
@@ -64,7 +65,7 @@ async def probe(
         InvalidArgumentError: `project` is missing, is given without `write`, or names a project that exists; or `tape`
             is a file that is not a tape. Nothing was changed.
         ConfigurationError: The client has no credentials. Nothing was sent.
-        LaunchError: The scratch project's name could not be checked. Nothing was changed.
+        LaunchError: The name of the scratch project could not be checked. Nothing was changed.
     """
     check_callback(on_step=on_step)
     name = _scratch_name(write, project)
@@ -100,7 +101,7 @@ async def probe(
 
 
 def probe_steps(*, write: bool = False, project: str | None = None, daring: bool = False) -> tuple[str, ...]:
-    """Return what `probe` will do with these arguments, step by step; nothing is sent.
+    """Return the steps of `probe` with these arguments. This function sends no requests.
 
     Raises:
         InvalidArgumentError: `project` is missing, or is given without `write`.
@@ -108,7 +109,7 @@ def probe_steps(*, write: bool = False, project: str | None = None, daring: bool
     name = _scratch_name(write, project)
     reads = [
         _READS,
-        "Read one listing without the organization's UID, and with a bearer token also with another UID",
+        "Read one listing without the organization's UID and, with a bearer token, one listing with another UID",
     ]
     if daring:
         reads.append("Read one listing with limit=0, which may return everything in the organization")
@@ -116,10 +117,10 @@ def probe_steps(*, write: bool = False, project: str | None = None, daring: bool
         return (*reads, "Change nothing and delete nothing")
     return (
         f"Make sure that no project is called {name!r}",
-        "Upload a site of one small page, and create the project from it",
-        "Update the project's first environment: with nothing, with its own name by PUT and PATCH",
+        "Upload a site with one small page, and create the project from it",
+        "Update the project's first environment with an empty object, and with its current name by PUT and PATCH",
         "Send an empty object to PATCH of the project's Git repository",
-        "Create a second environment, give it the name of the first one, and set three variables",
+        "Create a second environment, try to give it the first environment's name, and set three variables",
         "Let Launch manage the certificate of the first environment's domain, as it does by default",
         "Revalidate one path of the site, which counts against the daily quota",
         "Deploy the first environment twice, and wait for the builds",
@@ -137,7 +138,11 @@ def _recorder(tape: str | os.PathLike[str]) -> Recorder:
 
 def _scratch_name(write: bool, project: str | None) -> str | None:
     if write and project is None:
-        raise InvalidArgumentError("project", "Give the scratch project a name that is not in use: project='probe-1'")
+        raise InvalidArgumentError(
+            "project", "is required with write=True. Pass a name that is not in use, such as project='probe-1'"
+        )
     if not write and project is not None:
-        raise InvalidArgumentError("project", "A scratch project is made with write=True only")
+        raise InvalidArgumentError(
+            "project", "is only for a scratch project. Pass write=True as well, or remove project="
+        )
     return None if project is None else check_text("project", project, longest=_MAX_NAME)

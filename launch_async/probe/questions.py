@@ -16,12 +16,12 @@ class Question:
     """One open question.
 
     Attributes:
-        key: Its number in the facts, as text; or the name of a documented fact that the probe checks as well.
+        key: Number of the question in the facts, as text; or the name of a documented fact that the probe also checks.
         text: The question.
         default: The emulator's behaviour without options; None if there is nothing to compare with.
         affects: The part of the SDK that depends on the answer.
-        never: Why the probe never asks the question; empty if it does.
-        needed: For a question of several parts, the parts without which it is undecided.
+        never: Why the probe never asks the question; empty if the probe asks it.
+        needed: For a question with several parts, the parts that a verdict requires.
     """
 
     key: str
@@ -56,9 +56,9 @@ QUESTIONS: Final = (
     ),
     Question(
         "3",
-        "Name of the field that holds the download URL",
+        "Name of the field that contains the download URL",
         "downloadUrl",
-        "`deployments.download_url`, `restore` and `promote` read downloadUrl, url, signedUrl, then any https text.",
+        "`deployments.download_url`, `restore` and `promote` read downloadUrl, url, signedUrl, then any https URL.",
     ),
     Question(
         "4",
@@ -68,28 +68,28 @@ QUESTIONS: Final = (
     ),
     Question(
         "5",
-        "Server logs without a window, and of a static site",
+        "Statuses of server logs without a time window, and of server logs of a static site",
         {"without_window": 400, "static": 200},
-        "`deployments.server_logs` always sends both ends of the window.",
+        "`deployments.server_logs` always sends the start and the end of the time window.",
         needed=("without_window",),
     ),
     Question(
         "6",
-        "Does the parameter timestamp of a build log exclude the line at that instant, or include it?",
+        "Does the parameter timestamp of a build log exclude or include the line with this timestamp?",
         "exclusive",
-        "`follow_logs` overlaps its reads by 1 ms and removes duplicates, so that both work.",
+        "`follow_logs` overlaps its reads by 1 ms and removes duplicates, so both answers work.",
     ),
     Question(
         "7",
         "Unit of expiresIn of a signed upload URL",
         "seconds",
-        "`uploads` counts ten minutes from the receipt of the URL and ignores expiresIn.",
+        "`uploads` uses a URL for ten minutes after it receives the URL, and ignores expiresIn.",
     ),
     Question(
         "8",
         "Body and headers of a 429",
         {"body": "coded", "headers": False},
-        "The rate limit reads Retry-After and X-RateLimit-* where they are, and pauses without them.",
+        "The limiter reads Retry-After and X-RateLimit-* if they are present, and also pauses without them.",
     ),
     Question("9", "Path of the token endpoint", None, "`AppCredentials` tries a second path after a 404.", _NO_TOKENS),
     Question(
@@ -108,7 +108,7 @@ QUESTIONS: Final = (
     ),
     Question(
         "12",
-        "Does organization_uid matter next to a bearer token?",
+        "Does organization_uid matter if there is a bearer token?",
         {"without": 200, "other": 200},
         "The SDK sends organization_uid with a bearer token when it knows the UID.",
         needed=("without", "other"),
@@ -117,50 +117,50 @@ QUESTIONS: Final = (
         "13",
         "Status for an authtoken without organization_uid",
         403,
-        "The client refuses such credentials before it sends anything.",
+        "The client refuses these credentials before it sends a request.",
     ),
     Question(
         "14",
         "Error for an app token that deploys from Git",
         None,
-        "The SDK passes the error on.",
+        "The SDK raises the error of the service.",
         _NO_GIT,
     ),
     Question(
         "15",
         "Answer to PATCH of a project's Git repository",
         200,
-        "`projects.update_git_repository` passes the body through.",
+        "`projects.update_git_repository` sends the body unchanged.",
     ),
     Question(
         "16",
-        "Methods that change an environment, and the status for the other method",
+        "HTTP methods that change an environment, and the status for the other method",
         {"methods": "PUT", "other": 405},
         "`environments.update` sends PUT.",
         needed=("methods",),
     ),
     Question(
         "17",
-        "Does a list of variables in an update replace the old list, or is it merged into it?",
+        "Does a list of variables in an update replace the old list, or does the service merge the two lists?",
         "replace",
         "`variables.apply` always sends the whole list.",
     ),
     Question(
         "18",
-        "Further settings that a new environment needs",
+        "Further settings that a new environment requires",
         [],
         "The SDK always sends outputDirectory and environmentVariables.",
     ),
     Question("19", "Form of commitHash in a new deployment", None, "`Commit` passes the hash through.", _NO_GIT),
     Question(
         "20",
-        "Outcome of a deployment that is created while another one builds",
+        "Outcome of a deployment that is created during another build",
         "queue",
         "`deploy` waits for the UID that the service returned, and ignores other deployments.",
     ),
     Question(
         "21",
-        "Status of the deployment that was LIVE before",
+        "Status of a deployment that is no longer LIVE",
         "ARCHIVED",
         "`DeploymentStatus.is_superseded` counts ARCHIVED and DEPLOYED as success.",
     ),
@@ -181,7 +181,7 @@ QUESTIONS: Final = (
         "24",
         "Status of a revalidation beyond the quota",
         429,
-        "`RevalidationQuotaExceeded` is raised for 403 and 429 if the usage confirms it; the SDK does not retry.",
+        "The SDK raises `RevalidationQuotaExceeded` for 403 and 429 if the usage confirms it, and does not retry.",
     ),
     Question(
         "25",
@@ -197,7 +197,7 @@ QUESTIONS: Final = (
     ),
     Question(
         "27",
-        "Domains: need of x-project-uid, answer to an update, field of the DNS records",
+        "Domains: whether x-project-uid is required, the answer to an update, and the field of the DNS records",
         {"header_needed": False, "update_body": "empty", "dns_records_key": None},
         "`domains` sends x-project-uid and keeps unknown fields.",
         needed=("header_needed",),
@@ -218,14 +218,14 @@ QUESTIONS: Final = (
         "30",
         "Limits on the numbers of projects and environments",
         None,
-        "A refusal with LIMIT_REACHED reaches the caller.",
-        "The probe does not fill an organization.",
+        "The SDK raises the service's error with the code LIMIT_REACHED.",
+        "The probe does not fill an organization up to its limits.",
     ),
     Question(
         "31",
         "Live log: status, form of heartbeats, events, length of a session",
         {"status": 200, "heartbeat": "comment", "session_s": 900},
-        "`tail_server_logs` reads any event as an entry but session, session-ended and heartbeats.",
+        "`tail_server_logs` reads every event as an entry, except session, session-ended and heartbeats.",
     ),
     Question(
         "32",
@@ -235,9 +235,9 @@ QUESTIONS: Final = (
     ),
     Question(
         "33",
-        "Does one answer hold the whole of a long build log?",
+        "Does one answer contain the whole of a long build log?",
         "whole",
-        "`follow_logs` reports where the beginning of a log is missing.",
+        "`follow_logs` reports if the beginning of a log is missing.",
     ),
     Question(
         "34",
@@ -250,7 +250,7 @@ QUESTIONS: Final = (
         "35",
         "How late a creation appears in a listing",
         None,
-        "The SDK doubts for at least 30 s before it sends a creation again.",
+        "The SDK checks listings for at least 30 s before it sends a creation again.",
     ),
 )
 """The open questions, by their numbers."""
@@ -265,21 +265,21 @@ CHECKS: Final = (
     ),
     Question(
         "not_found",
-        "Answer about a project that does not exist",
+        "Answer for a project that does not exist",
         {"status": 404, "envelope": "coded"},
-        "`NotFoundError`, `error.code`.",
+        "The SDK raises `NotFoundError` with the code as `error.code`.",
     ),
     Question(
         "conflict",
         "Answer to a name that is in use",
         {"status": 409, "envelope": "coded"},
-        "`ConflictError`, and the look-ups after a lost creation.",
+        "The SDK raises `ConflictError`, and expects this answer when it repeats a lost creation.",
     ),
     Question(
         "empty_update",
-        "Answer to an update without a field",
+        "Answer to an update without fields",
         {"project": 400, "environment": 400},
-        "The SDK refuses an empty update before it sends anything.",
+        "The SDK refuses an empty update before it sends a request.",
         needed=("project", "environment"),
     ),
     Question(
@@ -292,19 +292,19 @@ CHECKS: Final = (
         "date",
         "Header Date of answers",
         {"present": True, "precision_s": 1},
-        "The SDK compares its clock with the service's, as for the bounds of logs and lost creations.",
+        "The SDK compares its clock with the service's, for example for time ranges of logs and lost creations.",
     ),
     Question(
         "identifiers",
         "UIDs are 24 lower-case hex digits, times are ISO 8601 with milliseconds and Z",
         {"uids": "hex24", "times": "iso_ms_z"},
-        "Every call checks UIDs before it sends them; times without milliseconds are read, too.",
+        "Every call checks UIDs before it sends them. The SDK also reads times without milliseconds.",
     ),
     Question(
         "retention",
         "How many superseded deployments are eligible for a rollback",
         3,
-        "`Deployment.is_rollback_eligible`; the SDK has no rollback.",
+        "`Deployment.is_rollback_eligible`. The SDK has no call for a rollback.",
     ),
 )
-"""Documented facts that the probe checks as well."""
+"""Documented facts that the probe also checks."""

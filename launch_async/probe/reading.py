@@ -1,4 +1,4 @@
-"""Decides questions by reading. These requests change and delete nothing."""
+"""Decide questions by reads. These requests change and delete nothing."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _NOT_OFFERED: Final = frozenset({404, 405, 501})
 
 
 class Reader:
-    """Reads what is there, and decides what that proves.
+    """Reads existing data, and decides the questions that the data answers.
 
     Args:
         asker: Sends the requests.
-        findings: Takes the verdicts.
+        findings: Collects the verdicts.
         daring: Whether to ask for a listing with limit=0.
         on_step: Called with each step before it begins.
         first: UID of a project to read first.
@@ -46,7 +46,7 @@ class Reader:
         self._logs = Logs(asker, findings, self._survey)
 
     async def read(self) -> None:
-        """Send the reads one after the other, until there is nothing left to decide or to send."""
+        """Send the reads one at a time, until the steps or the requests are used up."""
         steps = {
             "Read projects": self._survey.read_projects,
             "Read a project that does not exist": self._read_not_found,
@@ -64,13 +64,15 @@ class Reader:
         if self._is_daring:
             steps["Read a listing with limit=0"] = self._read_limit_0
         else:
-            self._found.leave(32, "limit=0 may return the whole organization. Only a daring probe sends it.")
+            self._found.leave(
+                32, "limit=0 may return the whole organization. The probe sends it only with daring=True."
+            )
         try:
             for title, step in steps.items():
                 self._on_step(title)
                 await step()
         except OutOfRequests:
-            self._found.stopped(f"The probe stopped when it had sent {self._ask.spent} requests, its limit.")
+            self._found.stopped(f"The probe stopped at its maximum of {self._ask.spent} requests.")
         self._judge_what_was_read()
 
     async def _read_not_found(self) -> None:
@@ -80,11 +82,11 @@ class Reader:
             self._found.decide(
                 "not_found",
                 {"status": exchange.status, "envelope": form},
-                "A project was read that does not exist.",
+                "The probe read a project that does not exist.",
                 evidence=codes_of(exchange),
             )
         else:
-            self._found.leave("not_found", f"A project that does not exist was answered with {exchange.outcome}.")
+            self._found.leave("not_found", f"A read of a project that does not exist ended with {exchange.outcome}.")
 
     async def _read_organization_header(self) -> None:
         usual = await self._ask.ask("GET", "/projects", query={"limit": 1})
@@ -106,7 +108,7 @@ class Reader:
             self._found.decide(
                 13,
                 without.status,
-                "A listing was read without the header, and with it before.",
+                "The probe read a listing with the header, and then without it.",
                 evidence=codes_of(without),
                 options={"missing_organization_status": without.status},
             )
@@ -116,7 +118,7 @@ class Reader:
     async def _read_usage(self) -> None:
         exchange = await self._ask.ask("GET", "/usage-analytics/revalidate-cdn-cache")
         if not exchange.is_success:
-            self._found.leave(23, f"The usage ended with {exchange.outcome}.")
+            self._found.leave(23, f"The read of the usage ended with {exchange.outcome}.")
             return
         kind = judging.usage_reset(exchange.member("usageReset"), self._ask.now)
         if kind is None:
@@ -127,8 +129,8 @@ class Reader:
         self._found.decide(
             23,
             kind,
-            "usageReset of the usage is a moment near the present.",
-            still_open="The scope that the call needs is not tested.",
+            "With this type, usageReset is a time near the present.",
+            still_open="The scope that the call needs.",
             options={"usage_reset": kind},
         )
 
@@ -148,12 +150,12 @@ class Reader:
                 self._found.decide(
                     3,
                     plain_name(links[0]),
-                    "Exactly one field of the answer holds a URL.",
+                    "Exactly one field of the answer contains a URL.",
                     evidence=[f"Fields: {', '.join(field_names(as_object(exchange.document)))}."],
                     options={"download_key": links[0]},
                 )
                 return
-            self._found.leave(3, f"The answer with {exchange.outcome} has {len(links)} fields that hold a URL.")
+            self._found.leave(3, f"The answer with {exchange.outcome} has {len(links)} fields that contain a URL.")
 
     async def _read_domains(self) -> None:
         if not self._survey.environments:
@@ -169,9 +171,7 @@ class Reader:
             exchange = await self._ask.watch("GET", path, self._ask.client.domains.list(*uids).page)
         if exchange.is_success:
             needed = not plain.is_success
-            evidence = (
-                f"A listing without x-project-uid ended with {plain.outcome}, and with it with {exchange.outcome}."
-            )
+            evidence = f"A listing without x-project-uid: {plain.outcome}. With the header: {exchange.outcome}."
             without = "A listing without x-project-uid ended with status 200."
             self._found.part(
                 27,
@@ -197,7 +197,9 @@ class Reader:
             return
         infos = [as_object(domain.get("domainInfo")) for domain in domains]
         self._found.note(27, f"Fields: {', '.join(field_names(name for domain in domains for name in domain))}.")
-        self._found.note(27, f"Of domainInfo: {', '.join(field_names(name for info in infos for name in info))}.")
+        self._found.note(
+            27, f"Fields of domainInfo: {', '.join(field_names(name for info in infos for name in info))}."
+        )
         lists = {name for info in infos for name, value in info.items() if isinstance(value, list)}
         records = {
             name
@@ -220,7 +222,7 @@ class Reader:
     async def _read_limit_0(self) -> None:
         path, count = self._survey.longest
         if not path:
-            self._found.leave(32, "There is no listing.")
+            self._found.leave(32, "The probe has read no listing.")
             return
         exchange = await self._ask.ask("GET", path, query={"limit": 0})
         key = path.rpartition("/")[2]
@@ -232,13 +234,13 @@ class Reader:
         else:
             self._found.leave(
                 32,
-                f"A listing of {count} items was answered with {exchange.outcome} and {got} items, which are too few.",
+                f"A listing of {count} items: {exchange.outcome} and {got} items with limit=0, too few to decide.",
             )
             return
         self._found.decide(
             32,
             meaning,
-            f"A listing of {count} items was answered with {exchange.outcome} and {got} items.",
+            f"A listing of {count} items: {exchange.outcome} and {got} items with limit=0.",
             evidence=codes_of(exchange),
             options={"zero_limit": meaning},
         )
@@ -255,26 +257,27 @@ class Reader:
             self._found.decide(
                 "date",
                 {"present": True, "precision_s": 1},
-                f"All {len(answers)} answers have a Date in the form of HTTP, which has whole seconds.",
+                f"All {len(answers)} answers have a Date in the HTTP format, with whole seconds.",
             )
         elif answers and not any(dates):
             self._found.decide("date", {"present": False}, f"None of {len(answers)} answers has a Date.")
         else:
-            self._found.leave("date", "Some answers have no Date that can be read.")
+            self._found.leave("date", "Some answers have no readable Date.")
 
     def _judge_rate_limit(self) -> None:
         answers = [one for one in self._ask.exchanges if one.status is not None]
         announced = any(name.startswith("x-ratelimit-") for one in answers for name in one.headers)
         refused = [one for one in answers if one.status == 429]
         if not refused:
-            self._found.leave(8, "No request was refused with 429, and the probe provokes none.")
+            self._found.leave(8, "The service refused no request with 429, and the probe does not provoke a 429.")
             successes = [one for one in answers if one.is_success]
             if len(successes) >= _ENOUGH_SUCCESSES and self._survey.are_known():
                 self._found.decide(
                     8,
                     {"headers": announced},
-                    f"{len(successes)} successes came {'with' if announced else 'without'} X-RateLimit headers.",
-                    still_open="Body and Retry-After of a 429, which the probe does not provoke; how requests count.",
+                    f"{len(successes)} successful answers had {'' if announced else 'no '}X-RateLimit headers.",
+                    still_open="The body and Retry-After of a 429, which the probe does not provoke, and how requests "
+                    "are counted.",
                     options={"rate_headers": True} if announced else {},
                 )
             return
@@ -284,7 +287,7 @@ class Reader:
         self._found.decide(
             8,
             {"body": form if len(forms) == 1 else "mixed", "headers": announced or retry_after},
-            f"{len(refused)} requests were refused without being provoked.",
+            f"The service refused {len(refused)} requests with 429. The probe did not provoke them.",
             evidence=[
                 f"Retry-After: {'present' if retry_after else 'absent'}.",
                 f"X-RateLimit headers: {'present' if announced else 'absent'}.",

@@ -26,7 +26,7 @@ class ProbeRow:
     """The verdict about one question.
 
     Attributes:
-        number: Number of the question in the facts, section 11; None for a documented fact that was checked as well.
+        number: Number of the question in section 11 of the facts; None for a documented fact.
         name: The number as text, or the name of the documented fact.
         question: The question.
         verdict: `decided`, or `undecided` if the answers of the service prove nothing.
@@ -68,7 +68,7 @@ class DocumentDifference:
     """One difference between the API document of the service and the operations that the SDK knows.
 
     Attributes:
-        kind: `new` is in the service's document only, `gone` in the SDK's only, `different` in both.
+        kind: `new` (only in the service's document), `gone` (only in the SDK) or `different` (in both).
         where: The operation, and the parameter or field.
         ours: The assumption of the SDK.
         theirs: The statement of the document.
@@ -86,16 +86,16 @@ class DocumentDifference:
 
 @attrs.frozen(kw_only=True)
 class ProbeReport:
-    """The result of a probe. The report has no secret, no UID and no name, so that users can send it to others.
+    """The result of a probe. The report contains no secrets, UIDs or names, so users can share it.
 
     Attributes:
-        rows: The open questions of the facts, section 11, by number.
-        checks: Documented facts that were checked as well.
-        openapi: Differences of the service's own API document, if it could be compared.
-        openapi_problem: Why the document could not be compared; empty if it could.
+        rows: The open questions in section 11 of the facts, by number.
+        checks: Documented facts that the probe also checked.
+        openapi: Differences from the service's API document, if the probe could compare it.
+        openapi_problem: Why the probe could not compare the document; empty if it could.
         requests: Requests that the probe sent to decide questions. The check of the scratch project's name, its uploads
             and its deletion are not counted.
-        wrote: Whether the probe made a scratch project.
+        wrote: Whether the probe created a scratch project.
         leftover: The scratch project that the probe could not delete, and how to delete it; empty if nothing is left.
     """
 
@@ -110,12 +110,12 @@ class ProbeReport:
 
     @property
     def decided(self) -> tuple[ProbeRow, ...]:
-        """The questions that are decided."""
+        """The decided questions."""
         return tuple(row for row in self.rows if row.is_decided)
 
     @property
     def undecided(self) -> tuple[ProbeRow, ...]:
-        """The questions that are not decided; `reason` says why."""
+        """The undecided questions. Their `reason` says why."""
         return tuple(row for row in self.rows if not row.is_decided)
 
     @property
@@ -157,9 +157,9 @@ class ProbeReport:
         )
 
     def to_emulator_options(self) -> EmulatorKeywords:
-        """Return options of `LaunchEmulator` with which the emulator behaves as the service did, where that is decided.
+        """Return the `LaunchEmulator` options for the decided questions. The emulator then behaves like the service.
 
-        `LaunchEmulator(**report.to_emulator_options())` makes such an emulator.
+        Pass them as in `LaunchEmulator(**report.to_emulator_options())`.
         """
         return cast("EmulatorKeywords", dict(self._options))
 

@@ -26,22 +26,22 @@ __all__ = ["Scratch", "scratch_project"]
 _LOG: Final = logging.getLogger(__name__)
 _PROJECTS_READ: Final = 100
 _LOOK_UPS_S: Final = (0.0, 2.0, 4.0, 8.0, 16.0)
-"""Seconds before each look for a project whose creation has lost its answer."""
+"""Seconds before each search for the project after the answer to its creation was lost."""
 
 
 class Scratch:
     """The scratch project of one probe.
 
     Args:
-        client: The client to look up and delete with; neither is counted as a request of the probe.
-        findings: Takes the verdict about the deletion.
-        name: Its name.
+        client: The client for look-ups and the deletion. These requests do not count as requests of the probe.
+        findings: Collects the verdict about the deletion.
+        name: Name of the project.
 
     Attributes:
-        name: Its name.
-        mark: Name of its first environment.
-        uid: Its UID; empty before it is known.
-        leftover: How to remove it, if the probe could not; empty otherwise.
+        name: Name of the project.
+        mark: Random name of the first environment.
+        uid: UID of the project; empty before it is known.
+        leftover: How to delete the project if the probe could not; empty otherwise.
     """
 
     def __init__(self, client: LaunchClient, findings: Findings, name: str) -> None:
@@ -54,11 +54,11 @@ class Scratch:
         self._is_sent = False
 
     def will_be_created(self) -> None:
-        """Note that the creation is about to be sent: from now on, the project may exist."""
+        """Record that the creation is about to be sent. From now on, the project may exist."""
         self._is_sent = True
 
     def was_answered(self, exchange: Exchange) -> None:
-        """Note the answer to the creation."""
+        """Record the answer to the creation."""
         uid = text(as_object(exchange.member("project")), "uid")
         if exchange.is_success and is_uid(uid):
             self.uid = uid
@@ -66,7 +66,7 @@ class Scratch:
             self._is_sent = False
 
     async def check_name(self) -> None:
-        """Make sure that no project has the name.
+        """Make sure that no project has this name.
 
         Raises:
             InvalidArgumentError: A project of this name exists.
@@ -75,12 +75,12 @@ class Scratch:
             if (project.name or "").strip().casefold() == self.name.strip().casefold():
                 raise InvalidArgumentError(
                     "project",
-                    f"A project with the name {self.name!r} exists. The probe makes a project and deletes it at the "
-                    "end, so it needs a name that is not in use",
+                    f"A project with the name {self.name!r} already exists. The probe creates a project and deletes "
+                    "it at the end, so pass a name that is not in use",
                 )
 
     async def remove(self) -> None:
-        """Delete the project. If the answer to its creation was lost, find it by its first environment before."""
+        """Delete the project. If the answer to its creation was lost, find it by its first environment."""
         if not self._is_sent:
             return
         try:
@@ -102,13 +102,13 @@ class Scratch:
             try:
                 await self._client.projects.delete(self.uid)
             except NotFoundError:
-                self._found.leave("delete", "The scratch project was gone already.")
+                self._found.leave("delete", "The scratch project had already been deleted.")
                 return
         if answers and 200 <= answers[-1].status < 300:
-            self._found.decide("delete", answers[-1].status, "The scratch project was deleted.")
+            self._found.decide("delete", answers[-1].status, "The probe deleted the scratch project.")
 
     async def _look_up(self) -> str:
-        """Return the UID of the project that has the random environment; empty if there is none."""
+        """Return the UID of the project with the random environment name; empty if there is none."""
         for delay in _LOOK_UPS_S:
             await asyncio.sleep(delay)
             async for project in self._client.projects.list(limit=_PROJECTS_READ):
@@ -126,7 +126,7 @@ class Scratch:
 
 @contextlib.asynccontextmanager
 async def scratch_project(client: LaunchClient, findings: Findings, name: str) -> AsyncGenerator[Scratch]:
-    """Give a block a scratch project, which is deleted at the end of the block, also after an error.
+    """Provide a scratch project to a block, and delete it at the end of the block, also after an error.
 
     Raises:
         InvalidArgumentError: A project of this name exists; nothing was changed.
@@ -140,7 +140,7 @@ async def scratch_project(client: LaunchClient, findings: Findings, name: str) -
 
 
 async def _to_its_end(work: Coroutine[object, object, None]) -> None:
-    """Finish some work, also if this task is cancelled in the meantime."""
+    """Finish some work, even if this task is cancelled in the meantime."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

@@ -1,4 +1,4 @@
-"""Lists projects, environments and deployments, and decides questions about listings."""
+"""List projects, environments and deployments, and decide questions about listings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SERVER_RENDERED: Final = frozenset({"NEXTJS", "NUXT", "REMIX", "ASTRO", "ANALOG
 
 @attrs.frozen
 class Place:
-    """A deployment with what it belongs to."""
+    """A deployment with its project and environment."""
 
     project: Record
     environment: Record
@@ -39,24 +39,24 @@ class Place:
 
     @property
     def is_live(self) -> bool:
-        """Whether it serves now."""
+        """Whether the deployment is live."""
         return self.deployment.get("status") == "LIVE"
 
     @property
     def is_finished(self) -> bool:
-        """Whether it has ended with success, so that its log does not change any more."""
+        """Whether the deployment has succeeded, so its log no longer changes."""
         return self.deployment.get("status") in ("LIVE", *_SUPERSEDED)
 
     @property
     def is_server_rendered(self) -> bool:
-        """Whether a server process certainly answers for it."""
+        """Whether the site certainly has a server process."""
         return text(self.environment, "frameworkPreset") in _SERVER_RENDERED or bool(
             text(self.environment, "serverCommand")
         )
 
     @property
     def is_static(self) -> bool:
-        """Whether certainly no server process answers for it."""
+        """Whether the site certainly has no server process."""
         preset = text(self.environment, "frameworkPreset")
         return preset in _STATIC and not text(self.environment, "serverCommand")
 
@@ -66,11 +66,11 @@ class Survey:
 
     Args:
         asker: Sends the requests.
-        findings: Takes the verdicts.
+        findings: Collects the verdicts.
         first: UID of a project to read first.
 
     Attributes:
-        projects: The projects that were read.
+        projects: The projects that the probe has read.
         environments: Environments, each with its project.
         places: Deployments, each with its environment and project.
         longest: Path of the listing with the most items, and their number.
@@ -104,7 +104,7 @@ class Survey:
         return records, exchange
 
     async def read_projects(self) -> None:
-        """List projects, and decide what pages look like."""
+        """List projects, and decide the format of pages."""
         self.projects, exchange = await self._list("/projects", "projects", limit=_PAGE)
         if not exchange.is_success:
             reason = f"The listing of projects ended with {exchange.outcome}."
@@ -125,18 +125,22 @@ class Survey:
         shown = len(as_list(first.member("projects")))
         consistent = shown == min(count, _PAGE) and later.get("count") == count and later.get("skip") == 1
         if not consistent:
-            self._found.leave("pagination", "The figures of three pages do not fit together.")
+            self._found.leave("pagination", "The numbers of three pages are inconsistent.")
             return
-        self._found.part("pagination", "count", "total", "count is that of all projects, on each of three pages.")
-        self._found.part("pagination", "first_skip", page["skip"], "skip of the first page, and 1 of the second.")
+        self._found.part("pagination", "count", "total", "On each of three pages, count is the number of all projects.")
+        self._found.part(
+            "pagination", "first_skip", page["skip"], "skip of the first page. On the second page, skip is 1."
+        )
         if isinstance(limit := plain.get("limit"), int):
-            self._found.part("pagination", "default_limit", limit, "limit of a page that was asked for without limit.")
+            self._found.part(
+                "pagination", "default_limit", limit, "limit of a page that the probe requested without limit."
+            )
 
     async def read_environments(self) -> None:
         """List the environments of some projects."""
         uploads = [one for one in self.projects if one.get("projectType") == "FILEUPLOAD"]
         others = [one for one in self.projects if one.get("projectType") != "FILEUPLOAD"]
-        # Old and new ones: the old ones have more deployments.
+        # Read old and new environments. Old environments have more deployments.
         first_ones = _spread(uploads, _PROJECTS - 1)
         chosen = [*first_ones, *others, *(one for one in uploads if one not in first_ones)]
         chosen.sort(key=lambda project: text(project, "uid") != self._first)
@@ -163,7 +167,7 @@ class Survey:
     def _judge_order(self, kind: str, listings: Iterable[Sequence[Record]]) -> None:
         order = judging.list_order(listings)
         if order is None:
-            self._found.leave(22, f"The listings of {kind} are too short, or fit no order or several.")
+            self._found.leave(22, f"The listings of {kind} are too short, or they fit no order or several orders.")
             return
         self._orders[kind] = order
         self._found.part(22, kind, order, f"The listings of {kind} fit no other order.")
@@ -188,14 +192,14 @@ class Survey:
             self._found.decide(
                 21,
                 status,
-                "Deployments that are older than the LIVE one of their environment all have this status, or never "
+                "Deployments older than the LIVE deployment of their environment all have this status, or never "
                 "were LIVE.",
                 options={"superseded_status": status},
             )
         elif statuses:
-            self._found.leave(21, "Deployments that are older than the LIVE one have both statuses.")
+            self._found.leave(21, "Deployments older than the LIVE deployment have both statuses.")
         else:
-            self._found.leave(21, "No environment has a deployment that was superseded.")
+            self._found.leave(21, "No environment has a superseded deployment.")
         if len(retentions) == 1:
             retention = retentions.pop()
             self._found.decide(
@@ -208,7 +212,7 @@ class Survey:
             self._found.leave("retention", "No environment shows where eligibility ends.")
 
     async def read_single_ones(self) -> None:
-        """Read one project, environment and deployment each: a single answer may have more fields than a listing."""
+        """Read one project, environment and deployment, because their answers may have more fields than listings."""
         if not self.places:
             return
         place = self.places[0]
@@ -237,12 +241,12 @@ class Survey:
         self._found.decide(
             26,
             {"unset": kind, "null": [*null], "absent": [*absent]},
-            f"{sum(map(len, records.values()))} projects, environments and deployments were read.",
+            f"{sum(map(len, records.values()))} projects, environments and deployments.",
             options={"unset_fields": kind},
         )
 
     def _records(self) -> dict[str, list[Record]]:
-        """Return everything that was read, by its kind."""
+        """Return all records that the probe has read, by kind."""
         return {
             "project": [*self.projects, *self._singles["project"]],
             "environment": [*(one for _, one in self.environments), *self._singles["environment"]],
@@ -250,7 +254,7 @@ class Survey:
         }
 
     def are_known(self) -> bool:
-        """Return whether all records have the times of the service, so that their fields can be trusted."""
+        """Return whether all records have times in the service's format, so that their other fields can be trusted."""
         records = [record for found in self._records().values() for record in found]
         return bool(self.places) and all(judging.is_service_time(record.get("createdAt")) for record in records)
 
@@ -263,7 +267,7 @@ class Survey:
         self._found.decide(
             "identifiers",
             {"uids": "hex24", "times": "iso_ms_z" if all(map(judging.is_service_time, times)) else "other"},
-            f"{len(records)} records were read.",
+            f"The probe read {len(records)} records.",
         )
 
 
@@ -273,19 +277,19 @@ def environment_path(project: Record, environment: Record) -> str:
 
 
 def live_first(places: Iterable[Place]) -> Iterator[Place]:
-    """Give deployments that serve now before all others."""
+    """Return deployments, the live ones first."""
     return iter(sorted(places, key=lambda place: not place.is_live))
 
 
 def _spread(records: Sequence[Record], most: int) -> list[Record]:
-    """Return some records of a listing, from its beginning to its end."""
+    """Return some records, evenly spread over a listing."""
     if len(records) <= most:
         return [*records]
     return [records[round(number * (len(records) - 1) / (most - 1))] for number in range(most)]
 
 
 def _one_of_each(pairs: Sequence[tuple[Record, Record]], most: int) -> Iterator[tuple[Record, Record]]:
-    """Give environments of different projects and presets first."""
+    """Return environments, those of different projects and presets first."""
     seen: Counter[str] = Counter()
     ranked: list[tuple[int, int, tuple[Record, Record]]] = []
     for place, (project, environment) in enumerate(pairs):

@@ -1,4 +1,4 @@
-"""Decides questions by writing to the scratch project. Nothing else is changed."""
+"""Decide questions by writes to the scratch project. The probe changes nothing else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Writer"]
 
 _BUILD_TIMEOUT_S: Final = 900.0
 _FAILURES: Final = 3
-"""Polls that may fail in a row."""
+"""Maximum number of failed polls in a row."""
 _APPEARS_WITHIN_S: Final = 60.0
 _IN_FLIGHT: Final = ("QUEUED", "DEPLOYING")
 _REQUIRABLE: Final[Mapping[str, JSONValue]] = {
@@ -34,24 +34,24 @@ _REQUIRABLE: Final[Mapping[str, JSONValue]] = {
     "buildCommand": "true",
 }
 _DOUBTED_S: Final = 30.0
-"""Seconds for which the SDK doubts that a creation has failed."""
+"""Seconds for which the SDK checks listings before it sends a creation again."""
 _POLL_EVERY_S: Final = 10.0
 _WRONG_METHOD: Final = (404, 405, 501)
 _WITH_A_PROJECT: Final = (1, 2, 15, 16, 17, 18, 20, 24, 35)
 _LOG: Final = "logs/deployment-logs"
 _PADDING: Final = 1024
-"""Bytes that make the ZIP as large as it must be."""
+"""Bytes of padding, because storage refuses smaller archives."""
 _SITE: Final = "<!doctype html><title>probe</title><p>This site was made by contentstack-launch probe.</p>\n"
 
 
 class Writer:
-    """Makes the scratch project and changes it, and notes what the answers prove.
+    """Creates and changes the scratch project, and records the answers to questions.
 
     Args:
-        client: The client to upload with.
+        client: The client that uploads the site.
         asker: Sends the requests.
-        findings: Takes the verdicts.
-        scratch: The project to make.
+        findings: Collects the verdicts.
+        scratch: The project to create.
         on_step: Called with each step before it begins.
     """
 
@@ -73,7 +73,7 @@ class Writer:
         self._created: dict[str, int] = {}
 
     async def explore(self) -> None:
-        """Make the project and everything in it, and note what the answers prove."""
+        """Create the project and everything in it, and record the answers to questions."""
         try:
             self._on_step("Create the scratch project")
             first = await self._create()
@@ -92,7 +92,7 @@ class Writer:
             self._on_step("Deploy it twice and wait for the builds")
             await self._deploy_twice(first)
         except OutOfRequests:
-            self._found.stopped(f"The probe stopped its writes at {self._ask.most} requests, its limit.")
+            self._found.stopped(f"The probe stopped its writes at its maximum of {self._ask.most} requests.")
 
     async def _upload(self, target: Callable[[], Awaitable[SignedUploadUrl]]) -> str | None:
         """Send the site to storage, and return the UID of the upload."""
@@ -109,7 +109,7 @@ class Writer:
             with tempfile.TemporaryDirectory(prefix="launch-probe-") as folder:
                 await self._client.uploads.send(signed, _write_site(Path(folder, "site.zip")))
         except LaunchError as error:
-            # The service will refuse the creation, and say why.
+            # The service will refuse the creation with a reason.
             self._found.note(28, f"The upload ended with {type(error).__name__}.")
         return signed.upload_uid or None
 
@@ -120,7 +120,7 @@ class Writer:
             self._found.decide(
                 28,
                 style,
-                "The fields and headers of a signed upload URL are those of this cloud.",
+                "The fields and headers of a signed upload URL belong to this cloud.",
                 contradicts=style == "gcp_form",
                 options={"upload_style": style},
             )
@@ -180,7 +180,7 @@ class Writer:
                     return environment
             missing = clock()
             if exchange.status == 404:
-                self._found.leave(35, "The new project is not there any more.")
+                self._found.leave(35, "The new project no longer exists.")
                 return None
             if missing - began > _APPEARS_WITHIN_S:
                 self._found.leave(35, f"The first environment had not appeared after {_APPEARS_WITHIN_S:.0f} s.")
@@ -191,7 +191,7 @@ class Writer:
         self._found.decide(
             35,
             {"later_than_s": round(earliest, 1), "within_s": round(latest + 0.05, 1)},
-            "A listing was read until the first environment of a new project appeared.",
+            "The probe read a listing until the first environment of a new project appeared.",
             still_open="One creation cannot show the longest delay.",
             contradicts=earliest > _DOUBTED_S,
         )
@@ -214,7 +214,7 @@ class Writer:
             self._found.decide(
                 15,
                 exchange.status,
-                "An empty object was sent for a project that has no repository.",
+                "The probe sent an empty object for a project that has no repository.",
                 evidence=codes_of(exchange),
                 still_open="The fields of the body.",
                 options={"git_repository_status": exchange.status},
@@ -269,7 +269,7 @@ class Writer:
         self._found.decide(
             18,
             required,
-            "An environment was created with name, frameworkPreset and uploadUid alone."
+            "The service created an environment with only name, frameworkPreset and uploadUid."
             if not required
             else "The service named these fields as required, and accepted the environment with them.",
             options={"required_settings": required},
@@ -279,7 +279,7 @@ class Writer:
     async def _posted(
         self, path: str, body: dict[str, JSONValue], environment: dict[str, JSONValue]
     ) -> tuple[Exchange, list[JSONValue]]:
-        """Send a creation, with the settings of its environment that the service names as required; return those."""
+        """Send a creation, and add the settings that the service names as required. Return these settings."""
         required: list[JSONValue] = []
         while True:
             exchange = await self._ask.ask("POST", path, json=body)
@@ -293,12 +293,12 @@ class Writer:
     async def _conflict(self, second: Record) -> None:
         exchange = await self._ask.ask(self._method, self._path(second), json={"name": self._scratch.mark})
         if exchange.status is None or exchange.status >= 500:
-            self._found.leave("conflict", f"A name that is in use ended with {exchange.outcome}.")
+            self._found.leave("conflict", f"A rename to a name that is in use ended with {exchange.outcome}.")
             return
         self._found.decide(
             "conflict",
             {"status": exchange.status, "envelope": judging.envelope(exchange)},
-            "An environment of the scratch project was given the name of the other one.",
+            "The probe renamed an environment to the name of the other environment in its project.",
             evidence=codes_of(exchange),
         )
 
@@ -315,7 +315,7 @@ class Writer:
             entries = map(as_object, as_list(as_object(shown.member("environment")).get("environmentVariables")))
             names.append({text(entry, "key") for entry in entries})
         before, after = names
-        # By number and overlap, so that the verdict is the same on a tape, where names are masked.
+        # Compare sizes instead of names, because a tape masks names and must lead to the same verdict.
         sizes = len(before), len(before & after), len(after)
         meaning = {(2, 1, 2): "replace", (2, 2, 3): "merge"}.get(sizes)
         if meaning is None:
@@ -324,7 +324,7 @@ class Writer:
         self._found.decide(
             17,
             meaning,
-            "Two variables were set, and then two others of which one has an old name.",
+            "The probe set two variables, and then two variables of which one has an old name.",
             evidence=[f"Afterwards there were {len(after)} variables, {sizes[1]} of them old."],
             options={"variables_update": meaning},
         )
@@ -375,11 +375,11 @@ class Writer:
             self._found.decide(
                 2,
                 body,
-                "A path of the scratch project's site was revalidated.",
+                "The probe revalidated a path of the scratch project's site.",
                 contradicts=body == "other" or (empty and exchange.status != 204),
                 options={"revalidate_body": not empty} if exchange.status != 204 else {},
             )
-            self._found.leave(24, "The quota was not used up, and the probe does not use it up.")
+            self._found.leave(24, "The quota is not exhausted, and the probe does not exhaust it.")
             return
         self._found.leave(2, f"A revalidation ended with {exchange.outcome}.")
         self._found.leave(24, f"A revalidation ended with {exchange.outcome}.")
@@ -390,13 +390,13 @@ class Writer:
             self._found.decide(
                 24,
                 exchange.status,
-                "A revalidation was refused, and the usage shows that the quota is used up.",
+                "The service refused a revalidation, and the usage shows that the quota is exhausted.",
                 evidence=codes_of(exchange),
                 options={"quota_status": exchange.status},
             )
 
     async def _deploy_twice(self, environment: Record) -> None:
-        """Deploy twice without waiting in between, and watch both deployments and the one before them."""
+        """Deploy twice without waiting in between, and watch both deployments and the previous one."""
         path = f"{self._path(environment)}/deployments"
         for key in (20, 21):
             self._found.leave(key, "The first deployment of the scratch project did not go live.")
@@ -431,16 +431,16 @@ class Writer:
         return [] if exchange is None or not exchange.is_success else [*as_list(exchange.member("deploymentLogs"))]
 
     async def _judge_whole_log(self, missing: Sequence[JSONValue], length: int, older: str) -> None:
-        """Decide by lines that were read during a build and are missing at its end.
+        """Decide from lines that the probe read during a build and that are missing at its end.
 
-        The service may have deleted them because of their age. It has not if an older log is still there.
+        The service may have deleted them because of their age, unless an older log still exists.
         """
         kept = await self._log(older)
         if kept and judging.is_older(kept[0], missing[0]):
             self._found.decide(
                 33,
                 length,
-                "Lines that were read during a build are missing from its log at the end, and an older log is there.",
+                "Lines of a build are missing from its log at the end, although an older log still exists.",
                 contradicts=True,
                 options={"build_log_lines": length},
             )
@@ -465,13 +465,13 @@ class Writer:
         elif outcome[:1] in (["FAILED"], ["CANCELLED"]) and outcome[1:] == ["LIVE"]:
             meaning = "fail"
         if meaning is None:
-            self._found.leave(20, "The two deployments were not seen to build at the same time.")
+            self._found.leave(20, "The probe did not see the two deployments build at the same time.")
             return
         states = " ".join(dict.fromkeys("/".join(map(plain_name, pair)) for pair in seen))
         self._found.decide(
             20,
             meaning,
-            "Two deployments of the scratch project were created without waiting in between.",
+            "The probe created two deployments of the scratch project without waiting in between.",
             evidence=[f"Statuses seen: {states}. The second creation ended with {other.outcome}."],
             options={"while_building": meaning},
         )
@@ -483,7 +483,7 @@ class Writer:
             self._found.decide(
                 21,
                 status,
-                "A LIVE deployment of the scratch project was watched until a newer one was LIVE.",
+                "The probe watched a LIVE deployment of the scratch project until a newer deployment was LIVE.",
                 options={"superseded_status": status},
             )
         else:
@@ -497,13 +497,13 @@ class Writer:
         watched: Sequence[str] = (),
         seen: list[tuple[str, ...]] | None = None,
     ) -> Mapping[str, Record]:
-        """Wait until an environment has some number of deployments, all of which have ended; return them by UID.
+        """Wait until an environment has `count` deployments that have all ended. Return them by UID.
 
         Args:
             path: Path of the environment's deployments.
-            count: How many there must be.
-            watched: UIDs of deployments whose statuses are collected on the way.
-            seen: Takes their statuses.
+            count: Number of deployments.
+            watched: UIDs of deployments whose statuses are collected during the wait.
+            seen: Receives their statuses.
         """
         clock = asyncio.get_running_loop().time
         ends, delay, failures = clock() + _BUILD_TIMEOUT_S, 0.5, 0
@@ -537,7 +537,7 @@ def _required_fields(exchange: Exchange) -> list[str]:
 
 
 def _write_site(path: Path) -> Path:
-    """Write the smallest site that storage accepts as a ZIP."""
+    """Write a ZIP with the smallest site that storage accepts."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("index.html", _SITE + f"<!-- {' ' * _PADDING} -->\n")
     return path

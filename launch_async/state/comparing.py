@@ -61,7 +61,7 @@ def variables_of(environment: Environment) -> dict[str, str]:
 
 
 def mark_of(environment: Environment) -> str:
-    """Return a mark of everything in an environment that a document can declare. Any change gives another mark."""
+    """Return a mark of all values in an environment that a document can declare. Any change produces another mark."""
     protection = environment.password_protection
     facts = [
         settings_of(environment),
@@ -74,7 +74,7 @@ def mark_of(environment: Environment) -> str:
 
 @attrs.define
 class Comparison:
-    """Collects the steps, what could not be compared, and what is wrong.
+    """Collects the steps, the references that cannot be compared, and the problems.
 
     Attributes:
         state: The document.
@@ -178,7 +178,8 @@ class Comparison:
         self._compare_repository(project, declared)
         if declared.uid is not None and declared.uid != actual.uid:
             self.notes.append(
-                f"{project.name}: no project has the UID {declared.uid}; this name has the UID {actual.uid}"
+                f"{project.name}: no project has the UID {declared.uid}; the project with this name has the UID "
+                f"{actual.uid}"
             )
 
     def _compare_repository(self, project: ProjectSlot, declared: DeclaredProject) -> None:

@@ -90,7 +90,7 @@ class DeclaredState:
         """
         if not isinstance(state, Declaration):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgumentError(
-                "state", f"must be a State, not a {type(state).__name__}: State.load(path) returns one"
+                "state", f"must be a State, not a {type(state).__name__}: load it with State.load(path)"
             )
         with metered(Meter(priority=Priority.WRITE)) as meter:
             slots = project_slots(state, await self._services.projects.list())
@@ -151,7 +151,7 @@ class DeclaredState:
             redeploy: `changed` to redeploy the environments whose changes take effect only with a deployment; None for
                 no redeployments.
             protected: Name patterns of environments that need `confirm`, as well as those that the document protects.
-            canary: Changes of a first wave, as for `fleet.run`, like all further arguments.
+            canary: Changes of a first wave. This argument and all further arguments work as in `fleet.run`.
             wave_size: Changes of each further wave; None for waves that grow.
             concurrency: Targets in progress at the same time; None for all targets of a wave.
             stop_on_failures: Share of the targets, from 0 to 1, that may fail before the run stops.
@@ -167,7 +167,7 @@ class DeclaredState:
         Raises:
             InvalidArgumentError: A confirmation is missing, a reference has no value, or an option is out of range.
             ArchiveError: The SDK refuses the files of a new project or environment; nothing was sent.
-            MissingScopeError: The token is an app's, and a Git project needs a user's; nothing was sent.
+            MissingScopeError: A Git project needs a user's token, and this is an app's token; nothing was sent.
             ConfigurationError: The plan was made for another organization or region.
             JournalError: The journal cannot be used and was not changed; `JournalInUse` if another run uses it.
 
@@ -176,7 +176,7 @@ class DeclaredState:
         """
         if not isinstance(plan, StatePlan):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgumentError(
-                "plan", f"must be a StatePlan, not a {type(plan).__name__}: diff(state) returns one"
+                "plan", f"must be a StatePlan, not a {type(plan).__name__}: compare a document with diff(state)"
             )
         options = RunOptions(
             canary=canary,
@@ -217,13 +217,13 @@ class DeclaredState:
     ) -> FleetReport:
         """Finish an interrupted `apply`. Each change is made exactly once.
 
-        The run continues with its original plan. The SDK looks up changes with an unknown outcome. A journal contains
-        no values of variables, so they come from the document again. Failed targets are not retried: compare again.
+        The run continues with its original plan. The SDK checks changes with an unknown outcome. A journal contains
+        no values of variables, so the SDK reads them from the document. Failed targets are not retried: compare again.
 
         Args:
             journal: The journal of the run.
             state: The document of the run.
-            protected: Name patterns of protected environments, as for `apply`, like all further arguments.
+            protected: Name patterns of protected environments. This and all further arguments work as in `apply`.
             canary: Changes of a first wave of the targets that have not started.
             wave_size: Changes of each further wave; None for waves that grow.
             concurrency: Targets in progress at the same time; None for all targets of a wave.
@@ -238,9 +238,9 @@ class DeclaredState:
             The report of the whole run, including the part before the interruption.
 
         Raises:
-            InvalidArgumentError: The document has no source for a value any more, a reference has no value, or an
+            InvalidArgumentError: The document no longer has a source for a value, a reference has no value, or an
                 option is out of range.
-            MissingScopeError: The token is an app's, and a Git project needs a user's; nothing was sent.
+            MissingScopeError: A Git project needs a user's token, and this is an app's token; nothing was sent.
             ConfigurationError: The plan was made for another organization or region.
             JournalError: The journal cannot be used and was not changed; `JournalInUse` if another run uses it.
         """

@@ -25,11 +25,11 @@ HIDDEN: Final = "[hidden]"
 """Text in place of a secret."""
 _SHOWN: Final = 40
 _NOTES_SHOWN: Final = 10
-_SHOWS_AT_ONCE: Final = ("name", "description", "auto_deploy_on_push")
+_NEEDS_NO_REDEPLOYMENT: Final = ("name", "description", "auto_deploy_on_push")
 """Settings that do not affect the site, so they need no redeployment."""
 _LONGEST_VALUE: Final = 60
 _UNCONFIRMED: Final = 20
-"""Changes that need no confirmation."""
+"""Maximum number of changes that need no confirmation."""
 
 
 class ChangeKind(enum.StrEnum):
@@ -176,7 +176,7 @@ class StatePlan(Displayable):
         return [change.to_dict() for change in self.changes]
 
     def to_json(self) -> str:
-        """Return the plan as JSON, without secrets. The same drift gives the same JSON."""
+        """Return the plan as JSON, without secrets. The same drift produces the same JSON."""
         return json.dumps(
             {
                 "host": self.host,
@@ -205,7 +205,7 @@ class StatePlan(Displayable):
 
 
 def changes_of(steps: Iterable[Step]) -> Iterator[StateChange]:
-    """Return what people see of some steps."""
+    """Return the public view of some steps."""
     for step in steps:
         cost = requests_of(step)
         for change in _changes_of(step):
@@ -292,7 +292,7 @@ def _updates(step: Step) -> Iterator[StateChange]:
             field=field,
             before=step.before.get(field),
             after=step.after[field],
-            needs_redeploy=bool(step.environment) and field not in _SHOWS_AT_ONCE,
+            needs_redeploy=bool(step.environment) and field not in _NEEDS_NO_REDEPLOYMENT,
             project=step.project,
             environment=step.environment,
         )

@@ -46,7 +46,7 @@ class Pull:
                 f"project {project.uid}", "its name is empty" if not name else f"its name {_NO_TEXT}"
             )
         if name in self.state.projects:
-            return self._leave_out(f"project {project.uid}", f"another one has the same name {name!r}")
+            return self._leave_out(f"project {project.uid}", f"another project has the same name {name!r}")
         declared = DeclaredProject(
             uid=project.uid if is_uid(project.uid) else None,
             description=self._text(f"{name} description", project.description),
@@ -68,7 +68,7 @@ class Pull:
         if not name or not is_encodable(name):
             return self._leave_out(label, "its name is empty" if not name else f"its name {_NO_TEXT}")
         if name in declared.environments:
-            return self._leave_out(label, f"another one has the same name {name!r}")
+            return self._leave_out(label, f"another environment has the same name {name!r}")
         label = f"{project}/{name}"
         one = DeclaredEnvironment(uid=environment.uid if is_uid(environment.uid) else None)
         for field in TEXTS:

@@ -25,22 +25,23 @@ def probe(
     tape: str | os.PathLike[str] | None = None,
     on_step: Callable[[str], object] | None = None,
 ) -> ProbeReport:
-    """Check the contract with the service against a real organization, and report what is true.
+    """Check the SDK's assumptions about the service against a real organization, and return a report.
 
     By default, the probe only reads. It sends at most 60 requests, deletes nothing, changes nothing, and provokes no
-    429. Its requests are polls: they use at most half of the rate limit, and all other requests go first.
+    429. Its requests have the priority of polls. They use at most half of the rate limit, and all other requests
+    leave first.
 
     The report contains no secret, no UID and no name of a project, an environment or a person.
 
     Args:
         client: A client of the organization. An authtoken and a bearer token decide different questions.
-        write: Whether to make a scratch project, which decides more questions. The probe sends up to 150 further
+        write: Whether to create a scratch project, which decides more questions. The probe sends up to 150 further
             requests, uploads two small archives, builds up to five deployments, and uses one revalidation of the daily
             quota. It deletes the project at the end, also after an error or a cancellation.
-        project: Name of the scratch project; needed with write. No project may have this name.
-        daring: Whether to ask once for a listing with limit=0, which may return everything in the organization.
-        tape: A file to which the probe adds each exchange, masked. An emulator can answer from such a tape.
-        on_step: Called with each step, in words, before the step begins.
+        project: Name of the scratch project; required with `write`. No existing project may have this name.
+        daring: Whether to request one listing with limit=0, which may return everything in the organization.
+        tape: A file to which the probe appends each exchange, masked. An emulator can answer from this file.
+        on_step: Called with a description of each step before the step begins.
 
     Returns:
         A verdict for each open question. A question is undecided unless the answers of the service prove one answer.
@@ -49,7 +50,7 @@ def probe(
         InvalidArgumentError: `project` is missing, is given without `write`, or names a project that exists; or `tape`
             is a file that is not a tape. Nothing was changed.
         ConfigurationError: The client has no credentials. Nothing was sent.
-        LaunchError: The scratch project's name could not be checked. Nothing was changed.
+        LaunchError: The name of the scratch project could not be checked. Nothing was changed.
     """
     return _bridge.run(
         async_probe(

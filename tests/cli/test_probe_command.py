@@ -36,7 +36,7 @@ def test_a_probe_writes_its_report(command: Command, tmp_path: Path) -> None:
     ended = command("probe", "--markdown", tmp_path / "report.md")
 
     assert ended.code == ExitCode.DONE
-    assert "3. Name of the field that holds the download URL: downloadUrl" in ended.out
+    assert "3. Name of the field that contains the download URL: downloadUrl" in ended.out
     assert "Read projects" in ended.err
     assert (tmp_path / "report.md").read_text("utf-8").startswith("## Probe of Contentstack Launch")
 

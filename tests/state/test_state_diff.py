@@ -314,7 +314,7 @@ async def test_a_difference_that_the_api_cannot_change_is_a_note(client: LaunchC
 
     assert plan.is_empty
     assert "only the console can change it" in plan.notes[0]
-    assert f"no project has the UID {'0' * 24}; this name has the UID" in plan.notes[1]
+    assert f"no project has the UID {'0' * 24}; the project with this name has the UID" in plan.notes[1]
 
 
 async def test_deleting_an_absent_object_is_no_change(client: LaunchClient) -> None:

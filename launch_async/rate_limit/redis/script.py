@@ -37,8 +37,8 @@ def arguments(ask: Ask, *, with_memory: bool) -> list[str | bytes]:
         ask.memory.epoch,
         ask.memory.number,
     )
-    told = (*(ask.repeated if with_memory or ask.doubtful else ()), *ask.reports)
-    reports = "".join(f"{number},{_micros(age)},{code};" for number, age, code in told)
+    entry = (*(ask.repeated if with_memory or ask.doubtful else ()), *ask.reports)
+    reports = "".join(f"{number},{_micros(age)},{code};" for number, age, code in entry)
     return [ask.worker, *map(str, figures), reports, ask.memory.state if with_memory else b""]
 
 
@@ -218,9 +218,9 @@ for number, age, code in string.gmatch(report, '(%d+),(%d+),(%d)') do
   if code ~= UNUSED and free > now then
     -- A forgotten slot replaces an assumed one.
     if not slot and number > 0 and number <= state.base then take_assumed() end
-    local told = {number, code == STILL_OUT and OUT or DONE, slot and slot[3] or at, free, slot and slot[5] or 0}
-    table.insert(state.slots, told)
-    by_number[number] = told
+    local entry = {number, code == STILL_OUT and OUT or DONE, slot and slot[3] or at, free, slot and slot[5] or 0}
+    table.insert(state.slots, entry)
+    by_number[number] = entry
   end
 end
 if pause > 0 then

@@ -56,7 +56,7 @@ def shown_path(path: KeyPath) -> str:
 
 
 def _note_inline(value: str, path: KeyPath, line: int, lines: dict[KeyPath, int]) -> None:
-    """Note the keys of an inline table."""
+    """Record the lines of the keys of an inline table."""
     start = _after_blank(value, 0)
     if value[start : start + 1] != "{":
         return

@@ -1,6 +1,7 @@
 """Detect values of variables that look like secrets, by their names and their contents.
 
-The result is a guess. If it is wrong, a document contains `{literal = "..."}`, or `env:NAME` for a secret.
+The result is a guess. If the guess is wrong, users write `{literal = "..."}` for a public value, or `env:NAME` for a
+secret.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _NAME: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _PUBLIC: Final = re.compile(r"(NEXT_PUBLIC|NUXT_PUBLIC|PUBLIC|VITE|GATSBY|REACT_APP)_")
-"""Beginnings of names whose values the frameworks write into the public page."""
+"""Prefixes of variables whose values frameworks write into public pages."""
 _VALUE: Final = re.compile(
     r"""-----BEGIN\ [A-Z ]*PRIVATE\ KEY            # a key
         |\b[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@   # an address with a password

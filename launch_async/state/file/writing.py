@@ -40,7 +40,7 @@ Table: TypeAlias = dict[str, Plain]
 _INLINE: Final = (frozenset({"literal"}), frozenset({"delete"}))
 """Tables on one line: values of variables."""
 _ALL: Final = ("*",)
-_LIKE_NOTHING: Final[tuple[object, ...]] = (False, [], {}, [*_ALL], str(GitProvider.GITHUB))
+_SAME_AS_MISSING: Final[tuple[object, ...]] = (False, [], {}, [*_ALL], str(GitProvider.GITHUB))
 """Values that mean the same as a missing key."""
 
 
@@ -104,7 +104,7 @@ def _umask() -> int:
 def _merge(container: MutableMapping[str, object], plain: Table, *, inline: bool) -> None:
     """Update a tomlkit container to the content of a table, and keep entries that are equal."""
     for key in [key for key in container if key not in plain]:
-        if _unwrapped(container[key]) not in _LIKE_NOTHING:
+        if _unwrapped(container[key]) not in _SAME_AS_MISSING:
             del container[key]
     for key, value in plain.items():
         existing: object = container.get(key)

@@ -1,1 +1,1 @@
-"""How the difference is applied: as a run of a fleet."""
+"""Apply the changes of a plan as a run of a fleet."""

@@ -72,7 +72,7 @@ async def applied(
     except JournalInUse:
         raise
     except JournalError:
-        match _fit(services, kept, planned):
+        match _relation(services, kept, planned):
             case "unfinished":
                 return await resumed(services, kept, plan.state, options=options)
             case "over" if isinstance(kept, FileJournal):
@@ -136,7 +136,7 @@ def _planned(services: FleetServices, plan: StatePlan, redeploy: RedeployWhen | 
     action = Mixed(title="apply declared state", salt=secrets.token_hex(16))
     operations = [operation_of(step, plan.steps, action.salt) for step in plan.steps]
     if redeploy == "changed":
-        operations += [redeployment_of(step, plan.steps) for step in plan.steps if _shows_late(step)]
+        operations += [redeployment_of(step, plan.steps) for step in plan.steps if _needs_redeployment(step)]
     budget = services.pipeline.limiter.status()
     return Plan.mixed(
         action,
@@ -149,11 +149,11 @@ def _planned(services: FleetServices, plan: StatePlan, redeploy: RedeployWhen | 
     )
 
 
-def _shows_late(step: Step) -> bool:
+def _needs_redeployment(step: Step) -> bool:
     return step.kind is StepKind.UPDATE_ENVIRONMENT and any(one.needs_redeploy for one in changes_of([step]))
 
 
-def _fit(services: FleetServices, kept: Journal, planned: Plan) -> Literal["unfinished", "over", "foreign"]:
+def _relation(services: FleetServices, kept: Journal, planned: Plan) -> Literal["unfinished", "over", "foreign"]:
     """Return how the journal of another plan relates to this plan.
 
     An unfinished run with all operations of this plan can continue. A run that has ended can be replaced. All other

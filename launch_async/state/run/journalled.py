@@ -96,7 +96,7 @@ def step_of(operation: PlannedOperation, state: Declaration) -> Step:
     """Return the step of a journal's operation, with the sources of its values from the document.
 
     Raises:
-        InvalidArgumentError: The document has no source for a value any more.
+        InvalidArgumentError: The document no longer has a source for a value.
     """
     target, task = operation.target, operation.action
     assert isinstance(task, Task)  # noqa: S101 - only these are asked for
@@ -152,7 +152,7 @@ def _keys_before(step: Step, steps: Sequence[Step]) -> tuple[str, ...]:
 
 
 def _must_come_first(one: Step, step: Step) -> bool:
-    """Return whether a step depends on another one: an environment on its project, a change on its environment."""
+    """Return whether a step depends on another step: an environment on its project, a change on its environment."""
     if one is step or one.project != step.project or STAGES.index(one.kind) >= STAGES.index(step.kind):
         return False
     return one.kind is StepKind.CREATE_PROJECT or one.environment == step.environment

@@ -47,7 +47,7 @@ from launch_async.wire.secret import Secret
 
 __all__ = ["StatePerformer"]
 
-_LOOKS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0, 60.0)
+_LOOK_UPS_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0, 60.0)
 """Seconds before each look-up of a new project's environment, which appears late."""
 
 
@@ -105,7 +105,7 @@ class StatePerformer:
             project = await work.create(lambda options: project_creation(self._services.projects, request, options))
             work.note_created(project_uid=project.uid)
         project_uid = work.created["project_uid"]
-        for seconds in (0.0, *_LOOKS):
+        for seconds in (0.0, *_LOOK_UPS_S):
             await work.sleep(seconds)
             try:
                 found = await self._services.environments.list(project_uid)
@@ -186,7 +186,7 @@ class StatePerformer:
                 name=cast("str | Unset", due.get("name", UNSET)),
                 description=cast("str | Unset | None", due.get("description", UNSET)),
             )
-        work.done(_told(due))
+        work.done(_summary(due))
 
     async def _update_environment(self, work: Work, step: Step) -> None:
         target = work.target
@@ -218,7 +218,7 @@ class StatePerformer:
                 password_protection=UNSET if protection is None else protection,
             )
             _check_written(step, written, due, variables)
-        work.done(_told(changed))
+        work.done(_summary(changed))
 
     def _due_variables(self, step: Step, current: Mapping[str, str]) -> dict[str, str] | None:
         """Return the complete list to write; None if there is nothing to write.
@@ -385,7 +385,7 @@ async def _again(do: Callable[[Work, Step], Awaitable[None]], work: Work, step: 
         raise
 
 
-def _told(changed: Collection[str]) -> str:
+def _summary(changed: Collection[str]) -> str:
     count = len(changed)
     return f"{count} changed" if count else "already up to date"
 
