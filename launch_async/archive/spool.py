@@ -28,7 +28,7 @@ from launch_async.errors import ArchiveError, InvalidArgumentError
 
 __all__ = ["ReadableFile", "Stream", "spooled_archive"]
 
-_BLOCK: Final = 1 << 20
+_BLOCK_BYTES: Final = 1 << 20
 
 
 @runtime_checkable
@@ -93,7 +93,7 @@ def _reader(stream: Stream) -> Callable[[], Awaitable[object]]:
     if not isinstance(stream, ReadableFile):
         iterator = aiter(stream)
         return lambda: anext(iterator, None)
-    read = partial(stream.read, _BLOCK)
+    read = partial(stream.read, _BLOCK_BYTES)
 
     async def block() -> object:
         given = read() if inspect.iscoroutinefunction(stream.read) else await asyncio.to_thread(read)

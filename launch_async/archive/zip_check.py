@@ -18,7 +18,7 @@ from launch_async.archive.secret_files import holds_secret
 
 __all__ = ["CheckedFile", "check_members"]
 
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 _ENCRYPTED = 0x1
 
 
@@ -66,7 +66,7 @@ def _read(source: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, checkpoint:
     digest, head = hashlib.sha256(), b""
     try:
         with source.open(info) as file:
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read(_CHUNK_BYTES):
                 checkpoint()
                 head = head or chunk
                 digest.update(chunk)

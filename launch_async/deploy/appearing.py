@@ -15,8 +15,8 @@ __all__ = ["appeared"]
 
 A = TypeVar("A")
 
-_PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
-_LONGEST_ABSENCE: Final = 300.0
+_PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0)
+_MAX_WAIT_S: Final = 300.0
 
 
 async def appeared(
@@ -34,10 +34,10 @@ async def appeared(
     Raises:
         WaitTimeout: The object did not appear. The parent remains, and the object may still appear.
     """
-    limit, failures = min(deadline.remaining, _LONGEST_ABSENCE), FailureStreak()
+    limit, failures = min(deadline.remaining, _MAX_WAIT_S), FailureStreak()
     try:
         async with asyncio.timeout(limit):
-            for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
+            for pause in itertools.chain(_PAUSES_S, itertools.repeat(_PAUSES_S[-1])):
                 try:
                     if (found := await find()) is not None:
                         return found

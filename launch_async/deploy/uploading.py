@@ -23,8 +23,8 @@ __all__ = ["upload"]
 
 _LOG: Final = logging.getLogger(__name__)
 _TRIES: Final = 4
-_PAUSE: Final = 0.5
-_LONGEST_PAUSE: Final = 600.0
+_PAUSE_S: Final = 0.5
+_MAX_PAUSE_S: Final = 600.0
 
 
 async def upload(
@@ -33,7 +33,7 @@ async def upload(
     file: Path,
     *,
     on_progress: Callable[[int], object] | None,
-    remaining: Callable[[], float] = lambda: _LONGEST_PAUSE,
+    remaining: Callable[[], float] = lambda: _MAX_PAUSE_S,
 ) -> str:
     """Send a ZIP to storage with signed URLs, and return its upload UID.
 
@@ -53,7 +53,7 @@ async def upload(
             error.attempts = attempt
             if not error.retryable or attempt == _TRIES:
                 raise
-            pause = max(_PAUSE * 2 ** (attempt - 1) * random.random(), error.retry_after or 0.0)  # noqa: S311 - jitter, not a secret
+            pause = max(_PAUSE_S * 2 ** (attempt - 1) * random.random(), error.retry_after or 0.0)  # noqa: S311 - jitter, not a secret
             if pause >= remaining():
                 raise
             _LOG.warning("Upload attempt %d of %d failed; the SDK tries again: %s", attempt, _TRIES, error.message)

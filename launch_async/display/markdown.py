@@ -14,9 +14,9 @@ from launch_async.fleet.report.report import FleetReport
 
 __all__ = ["markdown", "plain"]
 
-_MOST: Final = 50
-_SLOWEST: Final = 5
-_LONGEST: Final = 300
+_MAX_TARGETS: Final = 50
+_MAX_SLOWEST: Final = 5
+_MAX_MESSAGE_LENGTH: Final = 300
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~&@])")
 
 
@@ -29,16 +29,16 @@ def markdown(report: FleetReport) -> str:
     lines += [f"| {state} | {count} |" for state, count in report.totals.items()]
     rest = [one for one in report.outcomes if one.state is not OperationState.SUCCEEDED]
     if rest:
-        lines += ["", "| target | state | what happened |", "| --- | --- | --- |", *_attention(rest[:_MOST])]
-    if len(rest) > _MOST:
-        lines += ["", f"{len(rest) - _MOST} more targets did not succeed; the report's JSON lists them."]
+        lines += ["", "| target | state | what happened |", "| --- | --- | --- |", *_attention(rest[:_MAX_TARGETS])]
+    if len(rest) > _MAX_TARGETS:
+        lines += ["", f"{len(rest) - _MAX_TARGETS} more targets did not succeed; the report's JSON lists them."]
     lines += _slowest(report.outcomes)
     return "\n".join([*lines, ""])
 
 
 def _attention(outcomes: Iterable[TargetOutcome]) -> Iterator[str]:
     for one in outcomes:
-        message = one.message if len(one.message) <= _LONGEST else f"{one.message[:_LONGEST]}..."
+        message = one.message if len(one.message) <= _MAX_MESSAGE_LENGTH else f"{one.message[:_MAX_MESSAGE_LENGTH]}..."
         yield f"| {plain(one.label)} | {one.state} | {plain(message)} |"
 
 
@@ -46,7 +46,7 @@ def _slowest(outcomes: Iterable[TargetOutcome]) -> list[str]:
     timed = sorted((one for one in outcomes if one.seconds is not None), key=lambda one: one.seconds or 0.0)
     if len(timed) <= 1:
         return []
-    slowest = timed[: -_SLOWEST - 1 : -1]
+    slowest = timed[: -_MAX_SLOWEST - 1 : -1]
     return [
         "",
         "| slowest | seconds |",

@@ -20,14 +20,14 @@ from launch_async.fleet.report.outcome import TargetOutcome
 
 __all__ = ["timeline"]
 
-_WIDTH: Final = 960
-_LABEL: Final = 250
-_STATE: Final = 150
-_ROW: Final = 18
-_HEAD: Final = 26
-_MOST: Final = 60
-_LONGEST_LABEL: Final = 35
-_NICE: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+_WIDTH_PX: Final = 960
+_LABEL_PX: Final = 250
+_STATE_PX: Final = 150
+_ROW_PX: Final = 18
+_HEAD_PX: Final = 26
+_MAX_TARGETS: Final = 60
+_MAX_LABEL_LENGTH: Final = 35
+_TICKS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 _PATTERNS: Final = """<defs>
 <pattern id="launch-stripes" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
 <rect width="3" height="6" fill="currentColor"/></pattern>
@@ -41,7 +41,7 @@ _FILLS: Final = {
 }
 
 
-_LONG_PAUSE: Final = 60.0
+_LONG_PAUSE_S: Final = 60.0
 """Minimum seconds of a pause that the chart leaves out. It must also be longer than the time with running targets."""
 
 
@@ -83,7 +83,8 @@ def timeline(outcomes: Sequence[TargetOutcome]) -> str:
     pauses = _pauses(bars, length)
     bars = [attrs.evolve(bar, start=_without(bar.start, pauses), end=_without(bar.end, pauses)) for bar in bars]
     length = max(1.0, _without(length, pauses))
-    shown = sorted(bars, key=lambda bar: (bar.outcome.state is OperationState.SUCCEEDED, bar.start - bar.end))[:_MOST]
+    ordered = sorted(bars, key=lambda bar: (bar.outcome.state is OperationState.SUCCEEDED, bar.start - bar.end))
+    shown = ordered[:_MAX_TARGETS]
     shown.sort(key=lambda bar: (bar.outcome.wave, bar.start, bar.outcome.label))
     left_out = len(started) - len(shown)
     note = f"<figcaption>The table lists {left_out} more targets, which took less time.</figcaption>"
@@ -114,7 +115,7 @@ def _pauses(bars: Sequence[_Bar], length: float) -> list[_Pause]:
     active = length - sum(seconds for _, seconds in idle)
     pauses: list[_Pause] = []
     for start, seconds in idle:
-        if seconds > max(_LONG_PAUSE, active):
+        if seconds > max(_LONG_PAUSE_S, active):
             pauses.append(_Pause(_without(start, pauses), start, seconds))
     return pauses
 
@@ -125,17 +126,17 @@ def _without(at: float, pauses: Sequence[_Pause]) -> float:
 
 def _picture(bars: Sequence[_Bar], pauses: Sequence[_Pause], length: float) -> str:
     lines: list[str] = []
-    y, wave = _HEAD, -1
+    y, wave = _HEAD_PX, -1
     for bar in bars:
         if bar.outcome.wave != wave:
             wave = bar.outcome.wave
             lines.append(_wave(wave, y))
-            y += _HEAD
+            y += _HEAD_PX
         lines += _row(bar, y, length)
-        y += _ROW
+        y += _ROW_PX
     grid = "".join(itertools.chain(_grid(length, y), *(_cut(pause, length, y) for pause in pauses)))
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {y + 6}" role="img" aria-label="When each target was deployed" '
+        f'<svg viewBox="0 0 {_WIDTH_PX} {y + 6}" role="img" aria-label="When each target was deployed" '
         'style="display:block;min-width:42rem;width:100%;height:auto;font:12px system-ui,sans-serif;fill:currentColor">'
         f"{_PATTERNS}{grid}{''.join(lines)}</svg>"
     )
@@ -145,29 +146,29 @@ def _wave(number: int, y: float) -> str:
     name = f"Wave {number}" if number else "In progress at the start"
     return (
         f'<text x="0" y="{y + 19}" font-weight="600">{name}</text>'
-        f'<line x1="0" y1="{y + 24}" x2="{_WIDTH}" y2="{y + 24}" stroke="currentColor" stroke-opacity=".3"/>'
+        f'<line x1="0" y1="{y + 24}" x2="{_WIDTH_PX}" y2="{y + 24}" stroke="currentColor" stroke-opacity=".3"/>'
     )
 
 
 def _row(bar: _Bar, y: float, length: float) -> Iterator[str]:
     outcome, left, right = bar.outcome, _x(bar.start, length), _x(bar.end, length)
     label = outcome.label
-    short = html.escape(shortened(label, _LONGEST_LABEL))
+    short = html.escape(shortened(label, _MAX_LABEL_LENGTH))
     seconds = "" if outcome.seconds is None else f" {outcome.seconds:.1f} s"
     fill = _FILLS.get(outcome.state, 'fill="none" stroke-dasharray="4 3"')
     title = f"{label}: {outcome.state}{seconds}"
     yield f"<g><title>{html.escape(title)}</title>"
-    yield f'<text x="{_LABEL - 8}" y="{y + 14}" text-anchor="end">{short}</text>'
+    yield f'<text x="{_LABEL_PX - 8}" y="{y + 14}" text-anchor="end">{short}</text>'
     yield (
-        f'<rect x="{left:.1f}" y="{y + 5}" width="{max(2.0, right - left):.1f}" height="{_ROW - 7}" rx="2" '
+        f'<rect x="{left:.1f}" y="{y + 5}" width="{max(2.0, right - left):.1f}" height="{_ROW_PX - 7}" rx="2" '
         f'stroke="currentColor" {fill}/>'
     )
     weight = "" if outcome.state is OperationState.SUCCEEDED else ' font-weight="700"'
-    yield f'<text x="{_WIDTH - _STATE + 10}" y="{y + 14}"{weight}>{outcome.state}{seconds}</text></g>'
+    yield f'<text x="{_WIDTH_PX - _STATE_PX + 10}" y="{y + 14}"{weight}>{outcome.state}{seconds}</text></g>'
 
 
 def _grid(length: float, bottom: float) -> Iterator[str]:
-    step = next((nice for nice in _NICE if length / nice <= 8), _NICE[-1])
+    step = next((nice for nice in _TICKS_S if length / nice <= 8), _TICKS_S[-1])
     for tick in range(0, int(length) + 1, step):
         x = _x(tick, length)
         yield (
@@ -181,7 +182,7 @@ def _cut(pause: _Pause, length: float, bottom: float) -> Iterator[str]:
     words = f"no run for {duration(pause.seconds)}"
     yield (
         f'<g><title>{words}</title><line x1="{x:.1f}" y1="16" x2="{x:.1f}" y2="{bottom}" stroke="currentColor" '
-        f'stroke-width="2" stroke-dasharray="2 3"/><text x="{x + 4:.1f}" y="{_HEAD}">{words}</text></g>'
+        f'stroke-width="2" stroke-dasharray="2 3"/><text x="{x + 4:.1f}" y="{_HEAD_PX}">{words}</text></g>'
     )
 
 
@@ -190,4 +191,4 @@ def _shown_time(seconds: int) -> str:
 
 
 def _x(seconds: float, length: float) -> float:
-    return _LABEL + seconds / length * (_WIDTH - _LABEL - _STATE)
+    return _LABEL_PX + seconds / length * (_WIDTH_PX - _LABEL_PX - _STATE_PX)

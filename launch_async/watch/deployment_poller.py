@@ -27,17 +27,17 @@ from launch_async.watch.schedule import Durations, FailureStreak, fair_interval,
 __all__ = ["DeploymentPoller", "PolledDeployment"]
 
 _LOG: Final = logging.getLogger(__name__)
-_FIRST_PAGE: Final = 10
-_PAGE: Final = 100
-_REMEMBERED: Final = 256
-_FRESH: Final = 5.0
-_RETHINK: Final = 1.0
-_FIRST_ROUND: Final = 0.6
-_LISTING_PATIENCE: Final = 5.0
+_SMALL_PAGE_SIZE: Final = 10
+_PAGE_SIZE: Final = 100
+_MAX_ENVIRONMENTS: Final = 256
+_NEW_DEPLOYMENT_S: Final = 5.0
+_RECOMPUTE_S: Final = 1.0
+_FIRST_POLL_SHARE: Final = 0.6
+_LISTING_TIMEOUT_S: Final = 5.0
 """Maximum seconds between sending a listing and its response. A listing only saves requests, so it is not worth a long
 wait."""
 
-_LISTING_REST: Final = 60.0
+_LISTING_PAUSE_S: Final = 60.0
 """Seconds between a failed listing and the next attempt."""
 
 
@@ -120,7 +120,7 @@ class DeploymentPoller:
     def _durations_of(self, place: tuple[str, str]) -> Durations:
         durations = self._durations.pop(place, None) or Durations()
         self._durations[place] = durations
-        if len(self._durations) > _REMEMBERED:
+        if len(self._durations) > _MAX_ENVIRONMENTS:
             del self._durations[next(iter(self._durations))]
         return durations
 
@@ -181,7 +181,7 @@ class PolledDeployment:
         expected, urgent, interval = self._environment.durations.expected, self.urgent > 0, self._interval
         if expected is None and math.isinf(self.polled_at):
             # The first poll shows how long builds take, so it must come early in the build.
-            interval *= _FIRST_ROUND
+            interval *= _FIRST_POLL_SHARE
         return self._known_at + until_next_poll(self._known_age, expected, interval=interval, urgent=urgent)
 
     async def next_state(self, seen: int) -> Deployment:
@@ -195,7 +195,7 @@ class PolledDeployment:
             due, now = self.due, loop.time()
             if now < due:
                 # The poll can become due earlier when other deployments end.
-                await self.wait_for_change(seen, until=min(due, now + max(_RETHINK, self._interval / 4)))
+                await self.wait_for_change(seen, until=min(due, now + max(_RECOMPUTE_S, self._interval / 4)))
             else:
                 await self.poll(since=due)
 
@@ -218,8 +218,8 @@ class PolledDeployment:
         failure, and shows how long builds take. It does not do so if a listing was read right before the creation.
         """
         self.learn(deployment)
-        is_fresh = deployment.created_at is not None and self.age < _FRESH
-        if is_fresh and (self._environment.was_listed or self._environment.poller.interval >= _RETHINK):
+        is_fresh = deployment.created_at is not None and self.age < _NEW_DEPLOYMENT_S
+        if is_fresh and (self._environment.was_listed or self._environment.poller.interval >= _RECOMPUTE_S):
             self._plan_next_poll()
 
     def learn(self, deployment: Deployment) -> None:
@@ -271,11 +271,11 @@ class _Environment:
         self.watched: dict[str, PolledDeployment] = {}
         self.news = asyncio.Event()
         self._place = place
-        self._looking: asyncio.Event | None = None
+        self._polling: asyncio.Event | None = None
         self.was_listed = durations.are_current
         durations.are_current = False
         self._is_listed = self.was_listed
-        self._listing_pays = True
+        self._listing_is_useful = True
         self._lists_again_at = float("-inf")
 
     def assume(self, seconds: float) -> None:
@@ -286,22 +286,22 @@ class _Environment:
 
     async def poll(self) -> None:
         """Poll every watched deployment that has not ended, or wait until a running poll has ended."""
-        if self._looking is not None:
-            await self._looking.wait()
+        if self._polling is not None:
+            await self._polling.wait()
             return
-        looking = self._looking = asyncio.Event()
+        polling = self._polling = asyncio.Event()
         try:
             await self._poll()
         finally:
-            self._looking = None
-            looking.set()
+            self._polling = None
+            polling.set()
             self.news.set()
             self.news = asyncio.Event()
 
     async def _poll(self) -> None:
         began = asyncio.get_running_loop().time()
         open_ones = [one for one in self.watched.values() if not one.is_over]
-        wants_listing = not self._is_listed or (len(open_ones) > 1 and self._listing_pays)
+        wants_listing = not self._is_listed or (len(open_ones) > 1 and self._listing_is_useful)
         listed = await self._list(len(open_ones)) if wants_listing and began >= self._lists_again_at else {}
         for one in open_ones:
             found = listed.get(one.ref.deployment_uid)
@@ -309,11 +309,11 @@ class _Environment:
 
     async def _list(self, wanted: int) -> dict[str, Deployment]:
         """Return the listed deployments; none after an error, because each deployment can also be polled separately."""
-        limit = _PAGE if wanted > 1 else _FIRST_PAGE
+        limit = _PAGE_SIZE if wanted > 1 else _SMALL_PAGE_SIZE
         try:
-            page = await self.poller.polls.newest(*self._place, limit=limit, patience=_LISTING_PATIENCE)
+            page = await self.poller.polls.newest(*self._place, limit=limit, response_timeout=_LISTING_TIMEOUT_S)
         except LaunchError as error:
-            self._lists_again_at = asyncio.get_running_loop().time() + _LISTING_REST
+            self._lists_again_at = asyncio.get_running_loop().time() + _LISTING_PAUSE_S
             _LOG.info(
                 "The deployments of environment %s cannot be listed now; the SDK polls each deployment: %s",
                 self._place[1],
@@ -323,7 +323,7 @@ class _Environment:
         listed = {one.uid: one for one in page}
         self._is_listed = True
         if wanted > 1:
-            self._listing_pays = len(listed.keys() & self.watched.keys()) > 1
+            self._listing_is_useful = len(listed.keys() & self.watched.keys()) > 1
         for uid, seconds in build_lengths(listed.values()).items():
             self.durations.add(uid, seconds)
         return listed

@@ -27,14 +27,14 @@ from launch_async.watch.log_reads import LogReads
 __all__ = ["Following", "Logs"]
 
 _LOG: Final = logging.getLogger(__name__)
-_LAST_TRIES: Final = 3
-_LAST_DELAY: Final = 2.0
-_SELDOM: Final = 5.0
-_SMALL: Final = 500
-_LAST_STAMPS: Final = 500
-_BEHIND: Final = timedelta(seconds=10)
+_FINAL_READS: Final = 3
+_FINAL_READ_PAUSE_S: Final = 2.0
+_RARE_POLLS_S: Final = 5.0
+_SMALL_LOG_LINES: Final = 500
+_MAX_STAMPS: Final = 500
+_OVERLAP: Final = timedelta(seconds=10)
 """Minimum time before the service's current time from which lines are requested again."""
-_SAME_MOMENT: Final = 0.1
+_SAME_MOMENT_S: Final = 0.1
 """Maximum seconds between the moments at which two followers find that a log has settled."""
 
 
@@ -95,7 +95,7 @@ class Following:
                     self._cursor.give(line)
                     yield line
                     await breather.breathe()
-                if self._pace.wants_status and self._interval(watched) >= _SELDOM:
+                if self._pace.wants_status and self._interval(watched) >= _RARE_POLLS_S:
                     # If polls are rare, the lines may already be the whole log. Only the status shows whether they are.
                     await self._poll_status(watched)
             if watched.failure is not None:
@@ -122,7 +122,7 @@ class Following:
         if self._answered_at is None:
             # A new deployment has no lines yet, so the first interval begins at its creation. If polls are frequent,
             # the first poll is due immediately.
-            is_known = watched.deployment is not None and interval >= _SELDOM
+            is_known = watched.deployment is not None and interval >= _RARE_POLLS_S
             self._answered_at = loop.time() - watched.age if is_known else -math.inf
         await watched.wait_for_change(seen, until=self._answered_at + interval)
         if watched.version != seen:
@@ -131,13 +131,13 @@ class Following:
             await self._poll_status(watched)
             return []
         # Any poll can be the last one, so each poll reads the whole log while the log is small.
-        whole = self._cursor.lines < _SMALL and interval >= _SELDOM
+        whole = self._cursor.lines < _SMALL_LOG_LINES and interval >= _RARE_POLLS_S
         return await self._new_lines(watched.ref, reads, None if whole else self._after())
 
     def _after(self) -> datetime | None:
         """Return the moment after which to request lines. A line with a future time must not hide later lines."""
         after = self._cursor.ask_after
-        return None if after is None else min(after, self._poller.polls.now - _BEHIND)
+        return None if after is None else min(after, self._poller.polls.now - _OVERLAP)
 
     async def _poll_status(self, watched: PolledDeployment) -> None:
         await watched.poll(since=self._asked_at)
@@ -152,7 +152,7 @@ class Following:
 
         If polls are rare, the first poll reads the log, because the log also shows whether the build has begun.
         """
-        if self._pace.has_begun or (math.isinf(watched.polled_at) and self._interval(watched) >= _SELDOM):
+        if self._pace.has_begun or (math.isinf(watched.polled_at) and self._interval(watched) >= _RARE_POLLS_S):
             return True
         return watched.deployment is not None and watched.deployment.status is not DeploymentStatus.QUEUED
 
@@ -165,7 +165,7 @@ class Following:
         else:
             lines = await fresh_lines(self._cursor, read.outcome)
             self._whole_at = read.asked if read.after is None else self._whole_at
-        stamps = [line.timestamp.timestamp() for line in lines[-_LAST_STAMPS:] if line.timestamp is not None]
+        stamps = [line.timestamp.timestamp() for line in lines[-_MAX_STAMPS:] if line.timestamp is not None]
         now = self._poller.polls.now.timestamp()
         self._pace.saw_lines(len(lines), stamps, asked=read.asked.timestamp(), now=now)
         return lines
@@ -179,9 +179,9 @@ class Following:
         if self._whole_at is not None and self._whole_at >= ended + settling:
             return []
         delay = min(ended + settling - now, settling).total_seconds()
-        for pause in (max(0.0, delay), *[_LAST_DELAY] * (_LAST_TRIES - 1)):
+        for pause in (max(0.0, delay), *[_FINAL_READ_PAUSE_S] * (_FINAL_READS - 1)):
             await asyncio.sleep(pause)
-            read = await reads.read(None, since=loop.time() - _SAME_MOMENT)
+            read = await reads.read(None, since=loop.time() - _SAME_MOMENT_S)
             if not isinstance(read.outcome, LaunchError):
                 return await fresh_lines(self._cursor, read.outcome)
             self._warn(watched.ref, read.outcome)

@@ -20,17 +20,17 @@ from launch_async.wire.json_body import load_json
 
 __all__ = ["LiveLog", "is_event_stream"]
 
-_FIRST_HEARTBEAT: Final = 5.0
+_FIRST_HEARTBEAT_S: Final = 5.0
 """Maximum seconds until the first heartbeat, which the service sends immediately. A buffering proxy holds it back."""
 
-_SILENCE: Final = 45.0
+_MAX_SILENCE_S: Final = 45.0
 """Minimum seconds without an event or heartbeat after which a session counts as broken."""
 
 _WAKE_UP_S: Final = 1.0
 """Additional seconds after that. When a machine wakes up, the time has passed, but received data may be unread."""
 
 _ENDED: Final = "session-ended"
-_SIGNS: Final = frozenset({"session", _ENDED, "heartbeat", "ping", "keepalive", "keep-alive"})
+_NOT_LINES: Final = frozenset({"session", _ENDED, "heartbeat", "ping", "keepalive", "keep-alive"})
 _LISTS: Final = ("logs", "serverLogs", "lines", "entries")
 
 
@@ -59,7 +59,7 @@ class LiveLog:
         self._opened_at = self.last_data_at
         self._longest_silence = 0.0
         self._is_resumed = False
-        self._is_doubtful = False
+        self._is_overdue = False
 
     @property
     def last_id(self) -> str:
@@ -83,8 +83,8 @@ class LiveLog:
         if self._is_resumed:
             # The time in which the caller processed lines does not count as silence of the stream.
             self._is_resumed, self.last_data_at = False, self._clock()
-        limit = self.last_data_at + self._patience
-        if self._is_doubtful:
+        limit = self.last_data_at + self._max_silence
+        if self._is_overdue:
             limit = max(limit, self._clock() + _WAKE_UP_S)
         scope = asyncio.timeout_at(min(until, limit))
         try:
@@ -95,8 +95,8 @@ class LiveLog:
                 raise
             if self._clock() < limit:
                 return []
-            if not self._is_doubtful:
-                self._is_doubtful = True
+            if not self._is_overdue:
+                self._is_overdue = True
                 return []
             raise ResponseLost("The live log stopped sending heartbeats", operation="streamLiveServerLogs") from None
         except OSError as error:
@@ -116,18 +116,18 @@ class LiveLog:
         self._stream.close()
 
     @property
-    def _patience(self) -> float:
-        return max(_SILENCE, 3 * self._longest_silence) if self.has_data else _FIRST_HEARTBEAT
+    def _max_silence(self) -> float:
+        return max(_MAX_SILENCE_S, 3 * self._longest_silence) if self.has_data else _FIRST_HEARTBEAT_S
 
     def _note_data(self) -> None:
         now = self._clock()
         if self.has_data:
             self._longest_silence = max(self._longest_silence, now - self.last_data_at)
-        self.has_data, self.last_data_at, self._is_doubtful = True, now, False
+        self.has_data, self.last_data_at, self._is_overdue = True, now, False
 
     def _lines_of(self, event: ServerSentEvent) -> Iterator[ServerLogLine]:
         self.has_ended |= event.event == _ENDED
-        if event.event.lower() in _SIGNS:
+        if event.event.lower() in _NOT_LINES:
             return
         try:
             document = load_json(event.data.encode())

@@ -36,14 +36,14 @@ _LOOK_BACK: Final = timedelta(seconds=5)
 _INSTANT: Final = timedelta(milliseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_SHORT: Final = 0xFFFFFFFF
-_KEPT: Final = 64
-_SPAN: Final = 512
-_MOST: Final = 8192
-_LONG_PAGE: Final = 2000
-_RUN: Final = 5000
-_FAR: Final = 5000
-_MANY: Final = 1000
+_SHORT_HASH_MASK: Final = 0xFFFFFFFF
+_RECENT_LINES: Final = 64
+_SPAN_LINES: Final = 512
+_MAX_LINES: Final = 8192
+_LONG_PAGE_LINES: Final = 2000
+_SORTED_RUN_LINES: Final = 5000
+_FAR_LINES: Final = 5000
+_MAX_FAR_LINES: Final = 1000
 _RECENT, _UNDATED, _FORGOTTEN = -1, -2, -3
 
 
@@ -185,7 +185,7 @@ class SeenLines(Generic[L]):
             else:
                 if place not in bags:
                     bags[place] = Counter(self._undated if place == _UNDATED else self._spans[place].keys)
-                had = bags[place][key & _SHORT]
+                had = bags[place][key & _SHORT_HASH_MASK]
             if had:
                 wanted[place, key] += 1
                 if wanted[place, key] <= had:
@@ -205,15 +205,15 @@ class SeenLines(Generic[L]):
         if place == _FORGOTTEN:
             self._forgotten += 1
         elif place == _UNDATED:
-            self._undated.append(key & _SHORT)
+            self._undated.append(key & _SHORT_HASH_MASK)
             self._trim()
         elif place != _RECENT:
-            self._spans[place].keys.append(key & _SHORT)
+            self._spans[place].keys.append(key & _SHORT_HASH_MASK)
             self._trim()
         elif stamp is not None:
             self._recent[key] = (stamp, self._recent[key][1] + 1 if key in self._recent else 1)
             self.newest = stamp if self.newest is None else max(stamp, self.newest)
-            if len(self._recent) > _KEPT * 2:
+            if len(self._recent) > _RECENT_LINES * 2:
                 self._compact()
 
     def state(self) -> dict[str, JSONValue]:
@@ -268,28 +268,28 @@ class SeenLines(Generic[L]):
     def _compact(self) -> None:
         """Keep the newest lines unchanged. Keep only short hashes of older lines, or nothing."""
         stamps = sorted(stamp for stamp, _ in self._recent.values())
-        until = stamps[-_KEPT]
+        until = stamps[-_RECENT_LINES]
         if self._forget and self.horizon is not None:
             until = min(until, self.horizon - _INSTANT)
         behind = [key for key, (stamp, _) in self._recent.items() if stamp <= until]
         if not behind:
             return
-        if not self._spans or len(self._spans[-1].keys) >= _SPAN:
+        if not self._spans or len(self._spans[-1].keys) >= _SPAN_LINES:
             self._spans.append(_Span(until, array("I")))
         self._spans[-1].until = until
         for key in behind:
             _, count = self._recent.pop(key)
-            self._spans[-1].keys.extend([key & _SHORT] * count)
+            self._spans[-1].keys.extend([key & _SHORT_HASH_MASK] * count)
         self._trim()
 
     def _trim(self) -> None:
         """Forget the oldest lines above the limit. Keep the newest span, because a whole log can have one time."""
         while self._spans and self._forget:
             self._forget_span()
-        while (dated := sum(len(span.keys) for span in self._spans)) + len(self._undated) > _MOST:
+        while (dated := sum(len(span.keys) for span in self._spans)) + len(self._undated) > _MAX_LINES:
             if dated < len(self._undated):
-                del self._undated[:_SPAN]
-                self._undated_forgotten += 0 if self._forget else _SPAN
+                del self._undated[:_SPAN_LINES]
+                self._undated_forgotten += 0 if self._forget else _SPAN_LINES
             elif len(self._spans) > 1:
                 self._forget_span()
             else:
@@ -325,7 +325,7 @@ async def fresh_lines(cursor: LogCursor, page: Sequence[LogLine]) -> Sequence[Lo
 
 async def unseen_lines(seen: SeenLines[L], page: Sequence[L]) -> Sequence[L]:
     """Return the lines of a page that were not added, in time order, as `fresh_lines` does."""
-    if len(page) <= _LONG_PAGE:
+    if len(page) <= _LONG_PAGE_LINES:
         return [line for _, line in by_time(seen.missing(page), lambda line: line.timestamp)]
     is_new, breather = seen.novelty(), Breather()
     places, stamps, latest, is_sorted = array("q"), array("q"), 0, True
@@ -339,16 +339,16 @@ async def unseen_lines(seen: SeenLines[L], page: Sequence[L]) -> Sequence[L]:
     if is_sorted:
         return _ChosenLines(page, places)
     runs = [
-        sorted(range(start, min(start + _RUN, len(stamps))), key=stamps.__getitem__)
-        for start in range(0, len(stamps), _RUN)
+        sorted(range(start, min(start + _SORTED_RUN_LINES, len(stamps))), key=stamps.__getitem__)
+        for start in range(0, len(stamps), _SORTED_RUN_LINES)
     ]
     ordered, far = array("q"), 0
     for number, index in enumerate(merge(*runs, key=stamps.__getitem__)):
         ordered.append(places[index])
-        far += abs(number - index) > _FAR
+        far += abs(number - index) > _FAR_LINES
         await breather.breathe()
     # Creating lines that are out of order one by one would take too long, so all lines of the page are created.
-    return _ChosenLines(page if far < _MANY else await _made(page, breather), ordered)
+    return _ChosenLines(page if far < _MAX_FAR_LINES else await _made(page, breather), ordered)
 
 
 async def _made(page: Sequence[L], breather: Breather) -> list[L]:

@@ -18,13 +18,13 @@ import attrs
 
 __all__ = ["LogPace"]
 
-_SHORTEST: Final = 1.0
-_BRISK: Final = 2.0
-_CALM: Final = 10.0
-_LEAST_SETTLING: Final = 1.0
-_MOST_SETTLING: Final = 10.0
-_PART: Final = 0.05
-_MOST_BY_PART: Final = 5.0
+_MIN_INTERVAL_S: Final = 1.0
+_FAST_INTERVAL_S: Final = 2.0
+_MAX_INTERVAL_S: Final = 10.0
+_MIN_SETTLING_S: Final = 1.0
+_MAX_SETTLING_S: Final = 10.0
+_SETTLING_SHARE: Final = 0.05
+_MAX_SETTLING_BY_AGE_S: Final = 5.0
 
 
 @attrs.define
@@ -35,7 +35,7 @@ class LogPace:
     """Whether the log is silent, so that the next request is for the status."""
     has_begun: bool = False
     """Whether the log had at least one line."""
-    _quiet_looks: int = 0
+    _silent_polls: int = 0
     _asked: float | None = None
     _latest: float | None = None
     _longest_gap: float = 0.0
@@ -45,13 +45,13 @@ class LogPace:
 
     def interval(self, age: float) -> float:
         """Return the seconds until the next poll; `age` is the age of the build in seconds."""
-        brisk = min(max(0.15 * age, _SHORTEST), _BRISK)
-        return min(brisk * 1.25**self._quiet_looks, _CALM)
+        first = min(max(0.15 * age, _MIN_INTERVAL_S), _FAST_INTERVAL_S)
+        return min(first * 1.25**self._silent_polls, _MAX_INTERVAL_S)
 
     def settling(self, age: float) -> float:
         """Return the seconds after the end of a build of this age in which lines can still become readable."""
-        by_age = min(_PART * age, _MOST_BY_PART)
-        return min(max(self._late, self._latency or 0.0, by_age, _LEAST_SETTLING), _MOST_SETTLING)
+        by_age = min(_SETTLING_SHARE * age, _MAX_SETTLING_BY_AGE_S)
+        return min(max(self._late, self._latency or 0.0, by_age, _MIN_SETTLING_S), _MAX_SETTLING_S)
 
     def saw_lines(self, count: int, stamps: Sequence[float], *, asked: float, now: float) -> None:
         """Record a poll of the log.
@@ -64,10 +64,10 @@ class LogPace:
         """
         before, self._asked = self._asked, asked
         if not count:
-            self._quiet_looks += 1
+            self._silent_polls += 1
             self.wants_status = True
             return
-        self._quiet_looks, self.wants_status, self.has_begun = 0, False, True
+        self._silent_polls, self.wants_status, self.has_begun = 0, False, True
         if not stamps:
             return
         earlier = stamps[0] if self._latest is None else self._latest
@@ -78,12 +78,12 @@ class LogPace:
         self._lag = lag if self._lag is None else min(lag, self._lag)
         if before is None:
             # Lines of the first poll do not show how late lines appear, because they can be of any age.
-            self.wants_status = lag > max(_CALM, 1.5 * self._longest_gap)
+            self.wants_status = lag > max(_MAX_INTERVAL_S, 1.5 * self._longest_gap)
         else:
             # These lines were written before the previous poll, but were not readable at that time.
             self._late = max([self._late, *(now - stamp for stamp in stamps if stamp < min(earlier, before))])
             self._latency = lag if self._latency is None else min(lag, self._latency)
-            self.wants_status = lag - self._lag > max(_BRISK, 1.5 * self._longest_gap)
+            self.wants_status = lag - self._lag > max(_FAST_INTERVAL_S, 1.5 * self._longest_gap)
         self._latest = latest
 
     def saw_status(self) -> None:

@@ -18,8 +18,8 @@ from launch_async.watch.task_scope import task_scope
 
 __all__ = ["FollowedLine", "Source", "merged"]
 
-_HOLD: Final = 1.0
-_AHEAD: Final = 500
+_HOLD_S: Final = 1.0
+_QUEUE_SIZE: Final = 500
 
 Source: TypeAlias = Callable[[DeploymentRef], AsyncGenerator[Deployment | LogLine, None]]
 """Starts to follow a deployment."""
@@ -54,7 +54,7 @@ async def merged(refs: Iterable[DeploymentRef], source: Source) -> AsyncGenerato
     Raises:
         LaunchError: The SDK could not follow a log. The error is raised when all other logs have ended.
     """
-    queue: asyncio.Queue[FollowedLine | _End] = asyncio.Queue(_AHEAD)
+    queue: asyncio.Queue[FollowedLine | _End] = asyncio.Queue(_QUEUE_SIZE)
     places = list(dict.fromkeys(refs))
     running, errors = len(places), list[BaseException]()
 
@@ -85,8 +85,8 @@ async def _batch(queue: asyncio.Queue[FollowedLine | _End], running: int) -> lis
     """Return the items that arrive within 1 s of the first item; earlier if all logs have ended."""
     batch = [await queue.get()]
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_HOLD):
-            while sum(isinstance(item, _End) for item in batch) < running and len(batch) < _AHEAD:
+        async with asyncio.timeout(_HOLD_S):
+            while sum(isinstance(item, _End) for item in batch) < running and len(batch) < _QUEUE_SIZE:
                 batch.append(await queue.get())
     return batch
 

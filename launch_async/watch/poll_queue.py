@@ -25,9 +25,9 @@ from launch_async.resources.deployments import Deployments, open_live_log
 
 __all__ = ["PollQueue"]
 
-_PLACES: Final = 16
-_MOST_OF_THE_BUDGET: Final = 0.8
-_ASLEEP: Final = 30.0
+_MAX_REQUESTS: Final = 16
+_MAX_BUDGET_SHARE: Final = 0.8
+_MAX_CLOCK_LAG_S: Final = 30.0
 """Seconds by which the loop's clock may be behind. On some systems this clock stops while the machine is suspended."""
 
 
@@ -37,7 +37,7 @@ class PollQueue:
     def __init__(self, pipeline: Pipeline, deployments: Deployments) -> None:
         self._pipeline = pipeline
         self._deployments = deployments
-        self._places = asyncio.Semaphore(_PLACES)
+        self._places = asyncio.Semaphore(_MAX_REQUESTS)
         self._ahead = -math.inf
         """Seconds by which the machine's clock was ahead of the loop's clock at the last comparison."""
 
@@ -48,7 +48,7 @@ class PollQueue:
     def rate(self) -> float:
         """Polls per second that the organization's budget allows now: at most 80 % of its rate."""
         status = self._pipeline.limiter.status()
-        return min(status.poll_rate, _MOST_OF_THE_BUDGET * max(status.rate, 0.1))
+        return min(status.poll_rate, _MAX_BUDGET_SHARE * max(status.rate, 0.1))
 
     @property
     def now(self) -> datetime:
@@ -56,7 +56,7 @@ class PollQueue:
         if (known := self._pipeline.clock.now()) is not None:
             return known
         moment, ticks = time.time(), asyncio.get_running_loop().time()
-        if moment - ticks - self._ahead > _ASLEEP:
+        if moment - ticks - self._ahead > _MAX_CLOCK_LAG_S:
             self._ahead = moment - ticks
         return datetime.fromtimestamp(ticks + self._ahead, UTC)
 
@@ -66,17 +66,17 @@ class PollQueue:
             return await self._deployments.get(ref.project_uid, ref.environment_uid, ref.deployment_uid)
 
     async def newest(
-        self, project_uid: str, environment_uid: str, *, limit: int, patience: float
+        self, project_uid: str, environment_uid: str, *, limit: int, response_timeout: float
     ) -> Sequence[Deployment]:
         """Return one page of an environment's deployments, probably the newest. The order is not documented.
 
         Raises:
-            AttemptTimeout: The response took longer than `patience` seconds, without the wait for the budget.
+            AttemptTimeout: The response took longer than `response_timeout` seconds, without the wait for the budget.
         """
         loop = asyncio.get_running_loop()
         async with self._place() as meter:
             scope = asyncio.timeout(None)
-            meter.before_send = lambda: _begin(scope, loop.time() + patience)
+            meter.before_send = lambda: _begin(scope, loop.time() + response_timeout)
             try:
                 async with scope:
                     return (await self._deployments.list(project_uid, environment_uid, limit=limit).page()).items
@@ -84,7 +84,7 @@ class PollQueue:
                 if not scope.expired():
                     raise
         raise AttemptTimeout(
-            f"The response to listDeployments did not arrive within {patience:g} s", operation="listDeployments"
+            f"The response to listDeployments did not arrive within {response_timeout:g} s", operation="listDeployments"
         )
 
     async def log(self, ref: DeploymentRef, after: datetime | None) -> Sequence[LogLine]:

@@ -19,9 +19,9 @@ from launch_async.watch.log_level import level_of, plain
 
 __all__ = ["DeploymentReport", "LogDigest", "build_lengths", "build_seconds"]
 
-_TAIL: Final = 20
-_LONGEST: Final = 300
-_UNSTATED: Final = "without a status"
+_TAIL_LINES: Final = 20
+_MAX_LINE_LENGTH: Final = 300
+_NO_STATUS: Final = "without a status"
 _ADVICE: Final = {
     DeploymentStatus.FAILED: "Fix the error shown in the build log, then deploy again. The previous version is live.",
     DeploymentStatus.SKIPPED: (
@@ -146,7 +146,7 @@ class DeploymentReport(Displayable):
     def _end(self) -> str:
         after = "" if self.seconds is None else f" after {self.seconds:.0f} s"
         stage = f" in stage {self.stage}" if self.stage and not self.status.is_success else ""
-        return f"{self.status or _UNSTATED}{after}{stage}"
+        return f"{self.status or _NO_STATUS}{after}{stage}"
 
     @property
     def _log_call(self) -> str:
@@ -160,7 +160,7 @@ class LogDigest:
     def __init__(self) -> None:
         self._stage: str | None = None
         self._first_error: str | None = None
-        self._tail: deque[LogLine] = deque(maxlen=_TAIL)
+        self._tail: deque[LogLine] = deque(maxlen=_TAIL_LINES)
         self._stages: dict[str, tuple[datetime, datetime]] = {}
 
     def add(self, line: LogLine) -> None:
@@ -173,7 +173,7 @@ class LogDigest:
         if self._first_error is None:
             text = plain(line.message)
             if level_of(line.message) == "error":
-                self._first_error = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+                self._first_error = text if len(text) <= _MAX_LINE_LENGTH else f"{text[:_MAX_LINE_LENGTH]}..."
 
     def report(self, deployment: Deployment) -> DeploymentReport:
         """Return the report of the deployment that wrote this log."""

@@ -27,19 +27,19 @@ from launch_async.errors import (
 
 __all__ = ["Durations", "FailureStreak", "fair_interval", "until_next_poll"]
 
-_SHORTEST: Final = 1.0
-_LONGEST: Final = 15.0
-_FAR: Final = 30.0
-_NEAR: Final = 0.8
-_URGENT_NEAR: Final = 0.9
-_LATE: Final = 1.1
-_EARLY_ROUNDS: Final = 4
-_OVERDUE: Final = 1.5
-_BRISK: Final = 2.0
-_CALM: Final = 10.0
-_LASTING_FAILURES: Final = 3
-_LASTING_SECONDS: Final = 60.0
-_HOPELESS: Final = (
+_MIN_INTERVAL_S: Final = 1.0
+_MAX_INTERVAL_S: Final = 15.0
+_MAX_EARLY_INTERVAL_S: Final = 30.0
+_NEAR_END_SHARE: Final = 0.8
+_URGENT_NEAR_END_SHARE: Final = 0.9
+_LATEST_SHARE: Final = 1.1
+_EARLY_POLL_FACTOR: Final = 4
+_OVERDUE_SHARE: Final = 1.5
+_MIN_EARLY_INTERVAL_S: Final = 2.0
+_MAX_FINAL_INTERVAL_S: Final = 10.0
+_MIN_FAILURES: Final = 3
+_MIN_FAILING_S: Final = 60.0
+_FINAL_ERRORS: Final = (
     ClosedError,
     ConfigurationError,
     ForbiddenError,
@@ -59,14 +59,18 @@ def until_next_poll(age: float, expected: float | None, *, interval: float = 0.0
         urgent: Whether other work waits for the end. The SDK then finds the end within a thirtieth of the build time,
             or within 1 s. It does not poll for early failures, because the work also waits for other builds.
     """
-    if expected is None or age > expected * _OVERDUE:
-        return max(_clamped((0.015 if urgent else 0.15) * age, _SHORTEST, _LONGEST), interval)
-    near = min(expected * (_URGENT_NEAR if urgent else _NEAR) + interval, expected * _LATE)
+    if expected is None or age > expected * _OVERDUE_SHARE:
+        return max(_clamped((0.015 if urgent else 0.15) * age, _MIN_INTERVAL_S, _MAX_INTERVAL_S), interval)
+    near = min(expected * (_URGENT_NEAR_END_SHARE if urgent else _NEAR_END_SHARE) + interval, expected * _LATEST_SHARE)
     if age < near:
         # These polls find early failures. They become rarer with the age of the build, and need enough budget.
-        early = math.inf if urgent else max(_clamped(0.5 * age, _BRISK, _FAR), _EARLY_ROUNDS * interval)
-        return max(_SHORTEST, min(near - age, early))
-    return max(_clamped((0.03 if urgent else 0.05) * expected, _SHORTEST, _CALM), interval)
+        early = (
+            math.inf
+            if urgent
+            else max(_clamped(0.5 * age, _MIN_EARLY_INTERVAL_S, _MAX_EARLY_INTERVAL_S), _EARLY_POLL_FACTOR * interval)
+        )
+        return max(_MIN_INTERVAL_S, min(near - age, early))
+    return max(_clamped((0.03 if urgent else 0.05) * expected, _MIN_INTERVAL_S, _MAX_FINAL_INTERVAL_S), interval)
 
 
 def fair_interval(watched: int, rate: float) -> float:
@@ -119,18 +123,18 @@ class FailureStreak:
         A wait for the budget that was too long does not count as a failure, because no request was sent.
         """
         self.last = error
-        if isinstance(error, _HOPELESS):
+        if isinstance(error, _FINAL_ERRORS):
             return True
         if isinstance(error, DeadlineExceeded) and error.expected_wait is not None:
             return False
         self._since = now if self._since is None else self._since
         self._count += 1
-        return self._count >= _LASTING_FAILURES and now - self._since >= _LASTING_SECONDS
+        return self._count >= _MIN_FAILURES and now - self._since >= _MIN_FAILING_S
 
     @property
     def delay(self) -> float:
         """Seconds until the next poll after a failed one."""
-        return _clamped(2.0**self._count, _BRISK, _LONGEST)
+        return _clamped(2.0**self._count, _MIN_EARLY_INTERVAL_S, _MAX_INTERVAL_S)
 
 
 def _clamped(value: float, least: float, most: float) -> float:

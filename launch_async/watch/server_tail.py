@@ -41,29 +41,29 @@ from launch_async.watch.schedule import FailureStreak
 __all__ = ["ServerTail"]
 
 _LOG: Final = logging.getLogger(__name__)
-_INTERVAL: Final = 3.0
+_INTERVAL_S: Final = 3.0
 _LOOK_BACK: Final = timedelta(seconds=15)
 _LONGEST_WINDOW: Final = timedelta(hours=1)
 _TOLERANCE: Final = timedelta(seconds=1)
 """Precision of the service's clock, which reports whole seconds."""
 
-_SETTLING: Final = 1.0
+_SETTLING_S: Final = 1.0
 """Seconds after the opening of a session until the stored log contains the lines that were written before it."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_SAME_CLOCK: Final = 5.0
+_SAME_CLOCK_S: Final = 5.0
 """Maximum seconds by which two readings of one clock differ."""
 
-_SHORT: Final = 5.0
-_SHORT_SESSIONS: Final = 5
-"""Number of sessions in a row shorter than `_SHORT` seconds, after which the SDK polls the log permanently."""
+_SHORT_SESSION_S: Final = 5.0
+_MAX_SHORT_SESSIONS: Final = 5
+"""Number of sessions in a row shorter than `_SHORT_SESSION_S`, after which the SDK polls the log permanently."""
 
-_MUTE_SESSIONS: Final = 2
+_MAX_SILENT_SESSIONS: Final = 2
 """Number of sessions in a row without a heartbeat, after which the SDK polls the log permanently."""
 
-_LONGEST_REST: Final = 60.0
-_PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
-_NEVER_OFFERED: Final = frozenset({405, 501})
+_MAX_PAUSE_S: Final = 60.0
+_TEMPORARY_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
+_NOT_OFFERED_STATUSES: Final = frozenset({405, 501})
 
 
 class ServerTail:
@@ -107,7 +107,7 @@ class ServerTail:
         """Earliest time of the next session, by the loop's clock."""
 
         self._short_sessions = 0
-        self._mute_sessions = 0
+        self._silent_sessions = 0
         self._last_id = ""
 
     async def lines(self) -> AsyncGenerator[ServerLogLine, None]:
@@ -126,13 +126,13 @@ class ServerTail:
                 finally:
                     session.close()
             elif self._is_early:
-                await asyncio.sleep(_INTERVAL)
+                await asyncio.sleep(_INTERVAL_S)
             else:
                 for line in await self._polled():
                     if self._is_wanted(line):
                         yield line
                 if self._is_caught_up and not self._is_over:
-                    await asyncio.sleep(min(_INTERVAL, max(self._end_ticks - self._clock(), 0.0)))
+                    await asyncio.sleep(min(_INTERVAL_S, max(self._end_ticks - self._clock(), 0.0)))
 
     @property
     def _offset(self) -> float:
@@ -188,7 +188,7 @@ class ServerTail:
         lines = await self._polls.server_log(self._ref, start, end)
         self._answered = True
         self._failures.clear()
-        if abs(self._offset - offset) < _SAME_CLOCK:
+        if abs(self._offset - offset) < _SAME_CLOCK_S:
             self._read.note(offset, end.timestamp() - offset)
             self._is_caught_up = end >= now or (self._until is not None and end >= self._until)
             self._is_over = self._is_caught_up and self._has_ended(now)
@@ -232,11 +232,11 @@ class ServerTail:
         except (ClosedError, ConfigurationError, InvalidArgumentError):
             raise
         except LaunchError as error:
-            if isinstance(error, APIError) and error.status not in _PASSING:
-                self._polls.offers_live &= error.status not in _NEVER_OFFERED
+            if isinstance(error, APIError) and error.status not in _TEMPORARY_STATUSES:
+                self._polls.offers_live &= error.status not in _NOT_OFFERED_STATUSES
                 self._give_up(error)
             else:
-                self._rest(error)
+                self._retry_later(error)
             return None
         if response.stream is None:
             self._give_up("the response has no stream")
@@ -257,7 +257,7 @@ class ServerTail:
         self._repeats = self._seen.recent()
         # Before a first session that begins now there are no lines to read.
         has_past = self._since is not None or not self._read.is_empty
-        fills = [self._clock() + _SETTLING, self._clock() + _LOOK_BACK.total_seconds()] if has_past else []
+        fills = [self._clock() + _SETTLING_S, self._clock() + _LOOK_BACK.total_seconds()] if has_past else []
         try:
             while not self._has_ended(self._now):
                 if len(fills) == 2:
@@ -323,24 +323,24 @@ class ServerTail:
         self._last_id = session.last_id
         self._repeats.clear()
         if not session.has_data:
-            self._mute_sessions += 1
-            if self._mute_sessions >= _MUTE_SESSIONS:
+            self._silent_sessions += 1
+            if self._silent_sessions >= _MAX_SILENT_SESSIONS:
                 self._give_up("no heartbeat arrived, probably because a proxy buffers the stream")
             else:
-                self._pause(_LONGEST_REST, "no heartbeat arrived")
+                self._pause(_MAX_PAUSE_S, "no heartbeat arrived")
             return
-        self._mute_sessions = 0
+        self._silent_sessions = 0
         self._read.note(self._offset, session.last_data_at)
-        if session.age >= _SHORT:
+        if session.age >= _SHORT_SESSION_S:
             self._short_sessions = 0
-        elif self._short_sessions + 1 >= _SHORT_SESSIONS:
+        elif self._short_sessions + 1 >= _MAX_SHORT_SESSIONS:
             self._give_up("its sessions are too short")
         else:
-            self._rest(error or "the session was short")
+            self._retry_later(error or "the session was short")
 
-    def _rest(self, reason: object) -> None:
+    def _retry_later(self, reason: object) -> None:
         """Plan the next session: immediately after the first failure, and later after polls for a growing time."""
-        delay = 0.0 if self._short_sessions == 0 else min(2.0**self._short_sessions, _LONGEST_REST)
+        delay = 0.0 if self._short_sessions == 0 else min(2.0**self._short_sessions, _MAX_PAUSE_S)
         self._short_sessions += 1
         self._pause(delay, reason)
 
@@ -376,12 +376,12 @@ class _ReadSoFar:
     def note(self, offset: float, ticks: float) -> None:
         """Record that the log was read until `ticks` (the loop's time), with a clock that is ahead by `offset`."""
         reached = self.until(offset)
-        others = [mark for mark in self._marks if abs(mark[0] - offset) >= _SAME_CLOCK]
+        others = [mark for mark in self._marks if abs(mark[0] - offset) >= _SAME_CLOCK_S]
         self._marks = [*others[-7:], (offset, ticks if reached is None else max(reached, ticks))]
 
     def until(self, offset: float) -> float | None:
         """Return the moment until which the log was read with this clock; None if it was not read."""
-        return next((ticks for known, ticks in self._marks if abs(known - offset) < _SAME_CLOCK), None)
+        return next((ticks for known, ticks in self._marks if abs(known - offset) < _SAME_CLOCK_S), None)
 
 
 def _check_aware(since: datetime | timedelta | None, until: datetime | None) -> None:

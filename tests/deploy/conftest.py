@@ -43,7 +43,7 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeat uploads without a noticeable pause."""
-    monkeypatch.setattr(uploading, "_PAUSE", 0.001)
+    monkeypatch.setattr(uploading, "_PAUSE_S", 0.001)
 
 
 @pytest.fixture

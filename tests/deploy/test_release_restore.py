@@ -27,7 +27,7 @@ FIRST, SECOND = "a" * 40, "b" * 40
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeat downloads without a noticeable pause."""
-    monkeypatch.setattr(copying, "_PAUSE", 0.001)
+    monkeypatch.setattr(copying, "_PAUSE_S", 0.001)
 
 
 @pytest.fixture

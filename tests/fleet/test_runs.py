@@ -119,7 +119,7 @@ async def test_files_that_changed_since_the_plan_are_refused_before_anything_is_
 async def test_an_upload_that_fails_stops_the_run_and_fails_no_target(
     client: LaunchClient, emulator: LaunchEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launch_async.deploy.uploading._PAUSE", 0.001)
+    monkeypatch.setattr("launch_async.deploy.uploading._PAUSE_S", 0.001)
     emulator.add_project("files", environments=["one", "two"], deployments=1)
     plan = await client.fleet.plan_redeploy(await client.fleet.select(projects="files"), "examples/site")
     emulator.faults.add("status_before", operation="uploadArchive", status=403)

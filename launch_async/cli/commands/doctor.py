@@ -32,7 +32,7 @@ from launch_sync import (
 
 __all__ = ["Finding", "doctor"]
 
-_CLOCKS_APART = 30.0
+_MAX_CLOCK_DIFFERENCE_S = 30.0
 
 
 @attrs.frozen
@@ -137,7 +137,7 @@ def _clock(asked_at: datetime, date: str | None) -> Finding:
     if moment is None:
         return Finding("clock", True, "The service sends no time, so the clock cannot be checked.")
     apart = (asked_at - moment).total_seconds()
-    if abs(apart) <= _CLOCKS_APART:
+    if abs(apart) <= _MAX_CLOCK_DIFFERENCE_S:
         return Finding("clock", True, f"The clock differs from the service's by {abs(apart):.0f} s.")
     return Finding(
         "clock",

@@ -24,7 +24,7 @@ _MARKER: Final = re.compile(
     r"\[contentstack-launch preview; expires=(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ); owner=([^\s;\]]*)\](?: (.*))?",
     re.DOTALL,
 )
-_LONGEST_OWNER: Final = 60
+_MAX_OWNER_LENGTH: Final = 60
 
 
 @attrs.frozen
@@ -44,7 +44,7 @@ class Marker:
     @property
     def text(self) -> str:
         """The description, cut to the length that the service accepts."""
-        owner = re.sub("%.?$", "", quote(self.owner, safe="@._-+", errors="replace")[:_LONGEST_OWNER])
+        owner = re.sub("%.?$", "", quote(self.owner, safe="@._-+", errors="replace")[:_MAX_OWNER_LENGTH])
         moment = self.expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         marker = f"[contentstack-launch preview; expires={moment}; owner={owner}]"
         return f"{marker} {printable(self.source)}".rstrip()[:MAX_DESCRIPTION]

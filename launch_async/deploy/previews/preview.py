@@ -26,7 +26,7 @@ from launch_async.resources._inputs import MAX_NAME
 __all__ = ["Preview", "is_protected", "lifetime", "preview_name"]
 
 PROTECTED: Final = ("production", "prod", "main", "live")
-_LONGEST_SLUG: Final = 60
+_MAX_SLUG_LENGTH: Final = 60
 
 
 @attrs.frozen(kw_only=True)
@@ -122,7 +122,7 @@ def preview_name(name: str | None, branch: str | None, source: object) -> str:
             known = Path(cast("str | os.PathLike[str]", source)).resolve().name
         else:
             raise InvalidArgumentError("name", "is required, because the source is neither a branch nor a path")
-        slug = re.sub(r"[^a-z0-9]+", "-", known.lower()).strip("-")[:_LONGEST_SLUG]
+        slug = re.sub(r"[^a-z0-9]+", "-", known.lower()).strip("-")[:_MAX_SLUG_LENGTH]
         mark = "" if slug == known else f"-{hashlib.sha256(known.encode('utf-8', 'replace')).hexdigest()[:6]}"
         name = f"preview-{slug}{mark}"
     check_text("name", name, longest=MAX_NAME)

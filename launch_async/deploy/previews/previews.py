@@ -42,8 +42,8 @@ from launch_async.wire.secret import hidden
 __all__ = ["Previews"]
 
 _LOG: Final = logging.getLogger(__name__)
-_ROUNDS: Final = 3
-_FAR: Final = datetime.max.replace(tzinfo=UTC)
+_TRIES: Final = 3
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Previews:
@@ -328,7 +328,7 @@ class Previews:
         self, order: _Order, life: timedelta, owner: str, deadline: Deadline
     ) -> tuple[Environment, Deployment]:
         """Create or find the environment of a preview; return it with a new deployment."""
-        for attempt in range(1, _ROUNDS + 1):
+        for attempt in range(1, _TRIES + 1):
             known = await self._environments.list(order.project_uid).to_list()
             found = next((one for one in known if one.name == order.name), None)
             source = f"branch {order.branch}" if order.branch is not None else "files"
@@ -352,7 +352,7 @@ class Previews:
                 )
             except (ConflictError, NotFoundError) as error:
                 # Another program has created or swept the preview since the listing.
-                if attempt == _ROUNDS:
+                if attempt == _TRIES:
                     raise
                 _LOG.info("The SDK lists the environments again for preview %r: %s", order.name, error.message)
             else:
@@ -488,7 +488,7 @@ def _model(known: Sequence[Environment], uid: str | None) -> Environment | None:
             raise InvalidArgumentError("settings_from", f"the project has no environment {uid}")
         return found
     others = [one for one in known if Marker.of(one.description) is None]
-    return min(others, key=lambda one: one.created_at or _FAR, default=None)
+    return min(others, key=lambda one: one.created_at or _NEVER, default=None)
 
 
 def _uids_of(ref: Preview | Environment | Deployment | tuple[str, str]) -> tuple[str, str]:

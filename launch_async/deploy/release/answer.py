@@ -18,8 +18,8 @@ from launch_async.wire.json_body import load_json
 
 __all__ = ["Verdict", "head_of", "redirect_of", "verdict_of"]
 
-_HEAD: Final = 200
-_SEARCHED: Final = 4096
+_HEAD_LENGTH: Final = 200
+_SEARCHED_BYTES: Final = 4096
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _NAMED_SECRET: Final = re.compile(
     r"""(?ix) \b ((?:bearer|basic) \s+
@@ -72,9 +72,9 @@ def redirect_of(check: Check, url: str, response: Response) -> str | None:
 
 def head_of(body: bytes) -> str:
     """Return the beginning of a body on one line, with texts that look like secrets removed."""
-    text = " ".join(printable(body[:_SEARCHED].decode("utf-8", "replace")).split())
+    text = " ".join(printable(body[:_SEARCHED_BYTES].decode("utf-8", "replace")).split())
     shown = _NAMED_SECRET.sub(r"\1[redacted]", redact(text, ()))
-    return shown if len(shown) <= _HEAD else f"{shown[:_HEAD]}..."
+    return shown if len(shown) <= _HEAD_LENGTH else f"{shown[:_HEAD_LENGTH]}..."
 
 
 def _refusal(check: Check, response: Response) -> str:

@@ -38,8 +38,8 @@ __all__ = ["Copying", "Place"]
 _LOG: Final = logging.getLogger(__name__)
 _OPERATION: Final = "download"
 _TRIES: Final = 4
-_PAUSE: Final = 0.5
-_DOWNLOAD_SECONDS: Final = 600.0
+_PAUSE_S: Final = 0.5
+_DOWNLOAD_TIMEOUT_S: Final = 600.0
 _REFUSED_UPLOAD: Final = frozenset({400, 404, 409, 410, 422})
 
 
@@ -208,7 +208,7 @@ class Copying:
                 _LOG.warning(
                     "Download attempt %d of %d failed; the SDK tries again: %s", attempt, _TRIES, error.message
                 )
-            await asyncio.sleep(_PAUSE * 2 ** (attempt - 1) * random.random())  # noqa: S311 - it spreads delays
+            await asyncio.sleep(_PAUSE_S * 2 ** (attempt - 1) * random.random())  # noqa: S311 - it spreads delays
         raise AssertionError("unreachable")
 
     async def _fetched_once(self, source: Deployment, file: BinaryIO, path: Path) -> str:
@@ -237,7 +237,7 @@ class Copying:
         request = Request(
             "GET",
             signed.url,
-            timeout=_DOWNLOAD_SECONDS,
+            timeout=_DOWNLOAD_TIMEOUT_S,
             operation=_OPERATION,
             on_body=keep,
             response_limit=LARGEST_ARCHIVE,

@@ -24,10 +24,10 @@ from launch_async.http.base import USER_AGENT, Request, Response, Send
 __all__ = ["failures_in", "verify"]
 
 _LOG: Final = logging.getLogger(__name__)
-_MOST_READ: Final = 1 << 20
-_MOST_REDIRECTS: Final = 5
-_FUNCTION_SECONDS: Final = 30.0
-_UNSTEADY: Final = 10
+_MAX_BODY_BYTES: Final = 1 << 20
+_MAX_REDIRECTS: Final = 5
+_FUNCTION_TIMEOUT_S: Final = 30.0
+_ALTERNATING_FACTOR: Final = 10
 """A site whose answers alternate fails after the grace time and this many times the deciding number of attempts."""
 _HEADERS: Final = {"Accept": "*/*", "Cache-Control": "no-cache", "User-Agent": USER_AGENT}
 
@@ -98,7 +98,7 @@ class _Counting:
             else:
                 passed, failed = passed + 1, 0
             counted += began - self._began >= rule.grace
-            is_unsteady = counted >= _UNSTEADY * (rule.attempts + self._successes)
+            is_unsteady = counted >= _ALTERNATING_FACTOR * (rule.attempts + self._successes)
             is_decided = passed >= self._successes or failed >= rule.attempts or is_unsteady
             self._note(verdict, is_decided=is_decided, passed=passed >= self._successes)
             if is_decided:
@@ -141,15 +141,15 @@ async def _answer(check: Check, address: str, send: Send) -> tuple[Response, byt
         body = bytearray()
         response = await send(_request(address, check, body))
         target = redirect_of(check, address, response)
-        if target is None or hop == _MOST_REDIRECTS:
-            return response, bytes(body or response.body[:_MOST_READ])
+        if target is None or hop == _MAX_REDIRECTS:
+            return response, bytes(body or response.body[:_MAX_BODY_BYTES])
         address = target
     raise AssertionError("unreachable")
 
 
 def _request(url: str, check: Check, body: bytearray) -> Request:
     def keep(part: bytes) -> None:
-        body.extend(part[: _MOST_READ - len(body)])
+        body.extend(part[: _MAX_BODY_BYTES - len(body)])
 
     # A page may have any size, so only its beginning is kept.
     return Request(
@@ -160,7 +160,7 @@ def _request(url: str, check: Check, body: bytearray) -> Request:
 async def _called(check: Callable[[str], bool | Awaitable[bool]], url: str) -> Verdict:
     """Call a function. A plain function runs in a thread, because it may wait for the site."""
     try:
-        async with asyncio.timeout(_FUNCTION_SECONDS):
+        async with asyncio.timeout(_FUNCTION_TIMEOUT_S):
             if inspect.iscoroutinefunction(check) or inspect.iscoroutinefunction(getattr(check, "__call__", None)):  # noqa: B004
                 outcome: object = await cast("Awaitable[object]", check(url))
             else:
@@ -168,7 +168,7 @@ async def _called(check: Callable[[str], bool | Awaitable[bool]], url: str) -> V
                 if inspect.isawaitable(outcome):
                     outcome = await cast("Awaitable[object]", outcome)
     except TimeoutError:
-        return Verdict(f"the function did not end within {_FUNCTION_SECONDS:g} s")
+        return Verdict(f"the function did not end within {_FUNCTION_TIMEOUT_S:g} s")
     except Exception as error:  # noqa: BLE001, RUF100 - any exception means that the site has not passed
         return Verdict(f"the function raised {type(error).__name__}: {head_of(str(error).encode('utf-8', 'replace'))}")
     return (

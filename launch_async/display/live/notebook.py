@@ -26,7 +26,7 @@ StepsMode: TypeAlias = Literal["auto", "notebook", "lines", "quiet"]
 `auto` is a card in a notebook and no output elsewhere, so that the same code runs in a script."""
 
 _MODES: Final = ("auto", "notebook", "lines", "quiet")
-_TAIL: Final = 6
+_TAIL_LINES: Final = 6
 
 
 class Progress(Shown):
@@ -63,7 +63,7 @@ class Progress(Shown):
         self._uploaded = 0
         self._site: str | None = None
         self._count = 0
-        self._tail: deque[_html.TextLine] = deque(maxlen=_TAIL)
+        self._tail: deque[_html.TextLine] = deque(maxlen=_TAIL_LINES)
         self._show: Callable[[], object] | None = None
 
     def on_step(self, step: str) -> None:

@@ -35,7 +35,7 @@ event, `notebook` is a table in a Jupyter notebook, `quiet` is no output. `auto`
 supports."""
 
 _MODES: Final = ("auto", "live", "lines", "notebook", "quiet")
-_NOTEBOOK_PAUSE: Final = 0.5
+_NOTEBOOK_PAUSE_S: Final = 0.5
 _STATES: Final[dict[RunStage, _html.Severity]] = {
     "running": _html.Severity.BUSY,
     "paused": _html.Severity.WARNING,
@@ -144,7 +144,7 @@ class FleetProgress(Shown):
         if self._redraw is None and self._show is not None:
             self._redraw = self._show(self)
             self._start_ticking()
-        elif self._redraw is not None and (now - self._shown_at >= _NOTEBOOK_PAUSE or not self._snapshot.is_running):
+        elif self._redraw is not None and (now - self._shown_at >= _NOTEBOOK_PAUSE_S or not self._snapshot.is_running):
             self._redraw()
         else:
             return

@@ -18,19 +18,19 @@ from launch_async.fleet.journal.journal import OperationState
 
 __all__ = ["LiveTable"]
 
-_AROUND: Final = 8
+_OTHER_LINES: Final = 8
 """Number of lines for everything except the targets, with one line for the prompt."""
-_MOST: Final = 25
-_MOST_FAILED: Final = 8
-_BAR: Final = 40
-_STATE: Final = 9
+_MAX_ROWS: Final = 25
+_MAX_FAILED_ROWS: Final = 8
+_BAR_WIDTH: Final = 40
+_STATE_WIDTH: Final = 9
 _STYLES: Final[dict[str, str]] = {
     OperationState.SUCCEEDED: "green",
     OperationState.FAILED: "bold red",
     OperationState.AMBIGUOUS: "bold yellow",
 }
-_TIME: Final = 5
-_ECHO: Final = 2
+_TIME_WIDTH: Final = 5
+_ECHO_WIDTH: Final = 2
 """Free columns. A terminal writes `^C` there; in a full line the echo would start a new line and break the table."""
 
 
@@ -61,9 +61,9 @@ class LiveTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the current lines, limited to the height of the terminal."""
         snapshot = self._snapshot
-        room, width = max(3, min(_MOST, console.height - _AROUND)), max(1, console.width - _ECHO)
+        room, width = max(3, min(_MAX_ROWS, console.height - _OTHER_LINES)), max(1, console.width - _ECHO_WIDTH)
         failed, in_progress = snapshot.failed, snapshot.in_progress
-        shown_failed = failed[:_MOST_FAILED]
+        shown_failed = failed[:_MAX_FAILED_ROWS]
         lines = Group(
             Text(snapshot.title, style="bold", no_wrap=True, overflow="ellipsis"),
             self._totals(width),
@@ -77,7 +77,10 @@ class LiveTable:
     def _totals(self, width: int) -> Table:
         snapshot = self._snapshot
         bar = ProgressBar(
-            total=max(1, snapshot.total), completed=snapshot.done, width=min(_BAR, width // 2), complete_style="green"
+            total=max(1, snapshot.total),
+            completed=snapshot.done,
+            width=min(_BAR_WIDTH, width // 2),
+            complete_style="green",
         )
         grid = Table.grid(padding=(0, 2))
         wave = f"wave {snapshot.wave}" if snapshot.wave else ""
@@ -95,8 +98,8 @@ class LiveTable:
         grid = Table.grid(padding=(0, 2), expand=True)
         labels = [shortened(row.label, width // 3) for row in rows]
         grid.add_column(no_wrap=True, min_width=max((len(label) for label in labels), default=0) + 2)
-        grid.add_column(no_wrap=True, min_width=_STATE)
-        grid.add_column(no_wrap=True, min_width=_TIME, justify="right")
+        grid.add_column(no_wrap=True, min_width=_STATE_WIDTH)
+        grid.add_column(no_wrap=True, min_width=_TIME_WIDTH, justify="right")
         # A long message uses the remaining width and does not narrow the other columns.
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for row, label in zip(rows, labels, strict=True):

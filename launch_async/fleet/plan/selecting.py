@@ -46,9 +46,9 @@ __all__ = [
 T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("launch_async.fleet")
-_BATCH: Final = 20
+_MAX_REQUESTS: Final = 20
 """Maximum number of requests that run at the same time."""
-_SAMPLE: Final = 5
+_SAMPLED_TARGETS: Final = 5
 """Number of targets whose earlier builds a forecast reads."""
 
 
@@ -205,7 +205,7 @@ async def sampled(services: FleetServices, targets: Sequence[Target]) -> tuple[l
         deployments cannot be read, the targets unchanged and no builds.
     """
     unknown = [target for target in targets if target.last_seconds is None]
-    count = min(_SAMPLE, len(unknown))
+    count = min(_SAMPLED_TARGETS, len(unknown))
     sample = [unknown[number * len(unknown) // count] for number in range(count)]
     try:
         with metered(Meter(priority=Priority.WRITE)):
@@ -365,4 +365,4 @@ async def _environments(services: FleetServices, project: Project) -> Sequence[E
 
 def batches(items: Sequence[T]) -> Iterable[Sequence[T]]:
     """Split items into batches. The rate limit admits the requests of one batch before their deadline."""
-    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
+    return (items[start : start + _MAX_REQUESTS] for start in range(0, len(items), _MAX_REQUESTS))
