@@ -19,7 +19,7 @@ import cattrs
 from benchmarks._report import Mark, Report, Row, present, ratios
 from benchmarks._service import launch_project, pages_project
 from launch_async.models import Project
-from launch_async.wire.converter import structure_carefully
+from launch_async.wire.converter import structure_strictly
 from launch_async.wire.documents import structure, structure_list
 
 PARSER, OURS, CATTRS, PEER = "json.loads", "launch_async", "cattrs with defaults", "cloudflare"
@@ -103,14 +103,14 @@ def contestants() -> tuple[dict[str, Callable[[], object]], dict[str, Callable[[
         {
             PARSER: lambda: json.loads(texts),
             OURS: lambda: structure(documents[0], Project),
-            CONVERTER: lambda: structure_carefully(documents[0], Project),
+            CONVERTER: lambda: structure_strictly(documents[0], Project),
             CATTRS: lambda: converter.structure(documents[0], PlainProject),
             PEER: lambda: theirs(pages[0]),
         },
         {
             PARSER: lambda: json.loads(text),
             OURS: lambda: structure_list(documents, Project),
-            CONVERTER: lambda: structure_carefully(documents, tuple[Project, ...]),
+            CONVERTER: lambda: structure_strictly(documents, tuple[Project, ...]),
             CATTRS: lambda: converter.structure(documents, list[PlainProject]),
             PEER: lambda: [theirs(page) for page in pages],
         },

@@ -23,8 +23,8 @@ from launch_async.emulator.control.orders import Control
 from launch_async.emulator.ledger import LedgerEntry
 from launch_async.emulator.options import RefusalBody
 from launch_async.emulator.routes.operations import Match, Router
-from launch_async.emulator.service import Answer, Call, Operation, Service
-from launch_async.emulator.tape.replay import Replay, ReplayedAnswer
+from launch_async.emulator.service import Call, JsonResponse, Operation, Service
+from launch_async.emulator.tape.replay import Replay, ReplayedResponse
 
 _LOG: Final = logging.getLogger(__name__)
 # Names of the two operations of storage, in the ledger and in faults.
@@ -74,8 +74,8 @@ class Dispatcher:
         else:
             match = self._router.match(request.method, raw_path)
             name = match.operation.id if match.operation else "unknown"
-        entry = self._service.ledger.arrive(name, request.method, request.path, _credential_names(request))
-        response = await self._answer_or_refuse(request, entry, match, head == "storage")
+        entry = self._service.ledger.record(name, request.method, request.path, _credential_names(request))
+        response = await self._respond(request, entry, match, head == "storage")
         if name == STORAGE[0]:
             self._close_when_idle(request.transport)
         if self._service.changed is not None and (request.method != "GET" or name.endswith("UploadUrl")):
@@ -87,17 +87,17 @@ class Dispatcher:
 
     async def site(self, request: web.BaseRequest) -> web.StreamResponse:
         """Handle a request on the port of a site."""
-        self._service.builds.settle(self._service.clock.now())
+        self._service.builds.apply_due_events(self._service.clock.now())
         transport = request.transport
         port = transport.get_extra_info("sockname")[1] if transport is not None else 0
-        entry = self._service.ledger.arrive("site", request.method, request.path, _credential_names(request))
+        entry = self._service.ledger.record("site", request.method, request.path, _credential_names(request))
         response = self._service.sites.answer(request, self._service.sites.on_port(port))
         return self._with_date(entry, response)
 
     def _site_on_main_port(self, request: web.BaseRequest, rest: str) -> web.StreamResponse:
-        self._service.builds.settle(self._service.clock.now())
+        self._service.builds.apply_due_events(self._service.clock.now())
         uid, _, _ = rest.partition("/")
-        entry = self._service.ledger.arrive("site", request.method, request.path, _credential_names(request))
+        entry = self._service.ledger.record("site", request.method, request.path, _credential_names(request))
         environment = self._service.state.environments.get(uid)
         response = self._service.sites.answer(request, environment, f"/sites/{uid}")
         return self._with_date(entry, response)
@@ -116,12 +116,12 @@ class Dispatcher:
     def _with_date(self, entry: LedgerEntry, response: web.StreamResponse) -> web.StreamResponse:
         """Record the status, and set the Date header from the emulator's clock, which a test may have moved."""
         entry.status = response.status
-        if isinstance(response, ReplayedAnswer):
+        if isinstance(response, ReplayedResponse):
             return response
         response.headers["Date"] = http_date(int(self._service.clock.now()))
         return response
 
-    async def _answer_or_refuse(
+    async def _respond(
         self, request: web.BaseRequest, entry: LedgerEntry, match: Match, storage: bool
     ) -> web.StreamResponse:
         """Count the request, apply faults, and carry out the operation. Convert every error to an error response."""
@@ -171,7 +171,7 @@ class Dispatcher:
         task = asyncio.get_running_loop().create_task(act())
         self._late.add(task)
         task.add_done_callback(self._late.discard)
-        return _fault_answer(fault)
+        return _fault_response(fault)
 
     def _identify(self, request: web.BaseRequest, match: Match) -> Caller | errors.Refusal | None:
         if match.operation is not None and match.operation.access == "open":
@@ -189,7 +189,7 @@ class Dispatcher:
         if entry.method == "DELETE" and not self._service.options.count_deletes:
             return {}
         entry.organization = caller.organization.uid
-        verdict = self._service.budget.arrive(caller.organization, write=entry.method not in ("GET", "HEAD"))
+        verdict = self._service.budget.count(caller.organization, write=entry.method not in ("GET", "HEAD"))
         if verdict is None:
             return {}
         headers = verdict.headers() if self._service.budget.headers else {}
@@ -210,10 +210,10 @@ class Dispatcher:
             _check_permission(operation, caller, self._service.options.app_token_git_status)
         _check_bodyless_delete(request)
         now = self._service.clock.now()
-        self._service.builds.settle(now)
+        self._service.builds.apply_due_events(now)
         call = Call(service=self._service, request=request, parameters=match.parameters, now=now, known_caller=caller)
         answer = await operation.handler(call)
-        return _answered(answer) if isinstance(answer, Answer) else answer
+        return _web_response(answer) if isinstance(answer, JsonResponse) else answer
 
     async def _storage(self, request: web.BaseRequest) -> web.StreamResponse:
         return await self._service.storage.answer(request, request.path.split("/")[2:])
@@ -232,7 +232,7 @@ async def _replayed(request: web.BaseRequest, replay: Replay) -> web.StreamRespo
     clients would send the request again and receive the next response from the tape.
     """
     exchange = replay.next(request.method, request.rel_url.raw_path, request.query.items())
-    return ReplayedAnswer(exchange) if exchange.status is not None else await _truncated(request, web.Response())
+    return ReplayedResponse(exchange) if exchange.status is not None else await _truncated(request, web.Response())
 
 
 async def _send_continue(request: web.BaseRequest) -> None:
@@ -245,12 +245,12 @@ async def _send_continue(request: web.BaseRequest) -> None:
 async def _controlled(request: web.BaseRequest, control: Control, order: str) -> web.Response:
     """Handle an order to the emulator. Ledger, rate limit and faults do not apply to orders."""
     try:
-        return _answered(await control.answer(request, order))
+        return _web_response(await control.answer(request, order))
     except errors.Refusal as refusal:
         return _refused(refusal)
 
 
-def _answered(answer: Answer) -> web.Response:
+def _web_response(answer: JsonResponse) -> web.Response:
     if answer.body is None:
         return web.Response(status=answer.status)
     body = json.dumps(answer.body).encode()
@@ -287,7 +287,7 @@ def _no_route(path: str, match: Match, wrong_method_status: int) -> errors.Refus
 
 
 def _check_permission(operation: Operation, caller: Caller, app_token_git_status: int) -> None:
-    if not caller.may(operation.scope):
+    if not caller.has_scope(operation.scope):
         raise errors.forbidden(f"The token lacks the scope {operation.scope}.")
     if operation.users_only and caller.kind == "app":
         raise errors.no_git_for_apps(app_token_git_status)
@@ -308,9 +308,9 @@ async def _fail_before(request: web.BaseRequest, fault: Fault | None, *, acts: b
     """Return the response of a fault that replaces the operation; None if the operation must be carried out."""
     match None if fault is None else fault.kind:
         case "status_before":
-            return _fault_answer(cast("Fault", fault))
+            return _fault_response(cast("Fault", fault))
         case "status" if not acts:
-            return _fault_answer(cast("Fault", fault))
+            return _fault_response(cast("Fault", fault))
         case "html":
             return web.Response(status=502, text=BAD_GATEWAY_PAGE, content_type="text/html")
         case "retry_after":
@@ -330,7 +330,7 @@ async def _fail_after(
     """Return the response, changed by a fault that applies after the server has carried out the operation."""
     match None if fault is None else fault.kind:
         case "status_after" | "status":
-            return _fault_answer(cast("Fault", fault))
+            return _fault_response(cast("Fault", fault))
         case "reset_after":
             return _drop(request)
         case "empty":
@@ -341,7 +341,7 @@ async def _fail_after(
             return response
 
 
-def _fault_answer(fault: Fault) -> web.Response:
+def _fault_response(fault: Fault) -> web.Response:
     body = fault.body
     if body is None:
         body = json.dumps({"errors": [{"code": "launch.FAULT", "message": "Injected fault."}], "status": fault.status})

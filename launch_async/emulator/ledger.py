@@ -85,7 +85,7 @@ class Ledger:
         self.created: list[Creation] = []
         self.purged: list[Purge] = []
 
-    def arrive(self, operation: str, method: str, path: str, credentials: tuple[str, ...]) -> LedgerEntry:
+    def record(self, operation: str, method: str, path: str, credentials: tuple[str, ...]) -> LedgerEntry:
         """Add a request that arrives now, and return its entry."""
         entry = LedgerEntry(operation, method, path, self._ticks(), credentials)
         self.requests.append(entry)

@@ -150,7 +150,7 @@ class LiveSession:
         self.is_over = True
 
 
-class LiveAnswer(web.StreamResponse):
+class LiveLogResponse(web.StreamResponse):
     """The response that sends a session over a connection."""
 
     def __init__(self, session: LiveSession, request: web.BaseRequest) -> None:

@@ -163,7 +163,7 @@ class _JsonForm:
         for name, key in state.take_removed():
             yield name, key, None
         for name, table in issued.tables().items():
-            for key in table.take_touched():
+            for key in table.take_changed_keys():
                 value = table.get(key)
                 yield name, key, None if value is None else self._fields(name, value)
         for entity in state.take_changed():
@@ -194,7 +194,7 @@ class _JsonForm:
                 if name in issued.tables():
                     issued.tables()[name][key] = one
                 else:
-                    state.keep(one)
+                    state.add(one)
         for deployment in state.deployments.values():
             if deployment.server_lines is not None:
                 deployment.server_lines = deque(deployment.server_lines, MAX_SERVER_LINES)

@@ -78,7 +78,7 @@ class Service:
 
 
 @frozen
-class Answer:
+class JsonResponse:
     """A successful response: the status, and the JSON of the body; None for no body."""
 
     status: int
@@ -158,7 +158,7 @@ class Call:
             return item.to_json()
         return {**dict.fromkeys(NULLABLE.get(type(item), ())), **item.to_json()}
 
-    def page(self, noun: str, items: Sequence[Shown]) -> Answer:
+    def page(self, noun: str, items: Sequence[Shown]) -> JsonResponse:
         """Return one page of a list.
 
         As in the service, a skip of 0 is shown as null, and the default limit is 10. An option chooses whether a limit
@@ -175,7 +175,7 @@ class Call:
         visible = in_order(items, self.now, options.list_order, late=options.listing_delay)
         cut = visible[skip : skip + limit] if limit else visible[skip:]
         pagination = {"count": len(visible), "limit": limit, "skip": skip or None}
-        return Answer(200, {"pagination": pagination, noun: [self.shown(item) for item in cut]})
+        return JsonResponse(200, {"pagination": pagination, noun: [self.shown(item) for item in cut]})
 
     def whole_number(self, name: str, default: int) -> int:
         """Return a parameter of the query that is a whole number of 0 or more.
@@ -191,7 +191,7 @@ class Call:
         return int(text)
 
 
-OperationHandler: TypeAlias = Callable[[Call], Awaitable[Answer | web.StreamResponse]]
+OperationHandler: TypeAlias = Callable[[Call], Awaitable[JsonResponse | web.StreamResponse]]
 
 
 @frozen

@@ -328,7 +328,7 @@ class State:
         self.uploads: dict[str, Upload] = {}
         self._names: dict[tuple[str, str], Project | Environment] = {}
 
-    def keep(self, one: Resource) -> None:
+    def add(self, one: Resource) -> None:
         """Add a resource to its parent and to the indexes."""
         match one:
             case Organization():
@@ -351,9 +351,9 @@ class State:
             case _:
                 raise TypeError(type(one))
         one.changes = self._changes
-        self.note(one)
+        self.record_change(one)
 
-    def note(self, one: Resource) -> None:
+    def record_change(self, one: Resource) -> None:
         """Record a change that is not an assignment to an attribute, such as a new line of a log."""
         if self._changes is not None:
             self._changes.changed[one] = None

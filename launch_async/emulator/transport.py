@@ -16,7 +16,7 @@ from attrs import define, frozen
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from launch_async.emulator.live_logs import LiveAnswer, LiveSession
+from launch_async.emulator.live_logs import LiveLogResponse, LiveSession
 from launch_async.emulator.sent import SentRequest
 from launch_async.emulator.uploads.storage import StoredFile
 
@@ -90,7 +90,7 @@ class InMemoryTransport:
         response = await self._dispatch(_incoming(request, connection))
         if connection.channel.is_closing():
             raise ConnectionResetError("the emulator dropped the connection")
-        if isinstance(response, LiveAnswer):
+        if isinstance(response, LiveLogResponse):
             return Received(response.status, response.headers, b"", response.session)
         return Received(response.status, response.headers, await _body(response))
 

@@ -213,9 +213,9 @@ class CallState:
         """Return the error for a response that is not a success."""
         self._refusals += response.status == 429
         self.maybe_done |= self._is_ambiguous(response.status)
-        from launch_async.wire.error_bodies import error_from_answer
+        from launch_async.wire.error_bodies import error_from_response
 
-        return error_from_answer(
+        return error_from_response(
             response.status,
             response.body,
             operation=self.operation,

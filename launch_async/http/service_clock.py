@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from launch_async.wire.moments import parse_http_date
+from launch_async.wire.timestamps import parse_http_date
 
 __all__ = ["ServiceClock", "note_change", "unchanged_since"]
 

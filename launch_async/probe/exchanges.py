@@ -24,7 +24,7 @@ from launch_async.http.metering import Meter, metered
 from launch_async.http.retry import RetryPolicy
 from launch_async.models.base import JSONValue
 from launch_async.rate_limit.types import Priority
-from launch_async.wire.moments import parse_http_date
+from launch_async.wire.timestamps import parse_http_date
 
 __all__ = ["Asker", "Exchange", "OutOfRequests", "as_list", "as_object"]
 

@@ -14,7 +14,7 @@ import attrs
 from launch_async.models.base import JSONValue
 from launch_async.probe.exchanges import Exchange, as_list, as_object
 from launch_async.wire.event_stream import EventDecoder, EventTooLarge
-from launch_async.wire.moments import format_iso, parse_iso
+from launch_async.wire.timestamps import format_iso, parse_iso
 
 __all__ = [
     "Heartbeat",

@@ -13,7 +13,7 @@ from launch_async.probe.findings import Findings, codes_of, field_names, plain_n
 from launch_async.probe.judging import Record, text
 from launch_async.probe.logs import Logs
 from launch_async.probe.survey import Survey, environment_path, live_first
-from launch_async.wire.moments import parse_http_date
+from launch_async.wire.timestamps import parse_http_date
 
 __all__ = ["Reader"]
 

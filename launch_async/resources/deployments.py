@@ -32,8 +32,8 @@ from launch_async.resources.pager import Pager
 from launch_async.resources.uploads import LARGEST_ARCHIVE
 from launch_async.settings import plain_http_host
 from launch_async.wire.log_parts import LogParts
-from launch_async.wire.moments import format_iso
 from launch_async.wire.readers import Mismatch
+from launch_async.wire.timestamps import format_iso
 
 __all__ = [
     "Deployments",

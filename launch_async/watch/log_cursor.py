@@ -28,7 +28,7 @@ from launch_async._breather import Breather
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import JSONValue
 from launch_async.models.log import LogLine, ServerLogLine
-from launch_async.wire.moments import parse_iso
+from launch_async.wire.timestamps import parse_iso
 
 __all__ = ["LogCursor", "SeenLines", "by_time", "fresh_lines", "unseen_lines"]
 

@@ -22,10 +22,10 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from launch_async.models.base import JSONValue, OpenEnum, RequestModel, WireModel, camel_case
 from launch_async.models.log import LogLine, ServerLogLine
-from launch_async.wire.moments import parse_epoch_ms, parse_iso
 from launch_async.wire.readers import Mismatch
+from launch_async.wire.timestamps import parse_epoch_ms, parse_iso
 
-__all__ = ["encode", "secrets_of", "structure_carefully"]
+__all__ = ["encode", "secrets_of", "structure_strictly"]
 
 T = TypeVar("T")
 _Hook: TypeAlias = Callable[[Any, Any], Any]
@@ -41,7 +41,7 @@ _NAMES: Final[dict[type, str]] = {
 }
 
 
-def structure_carefully(document: object, kind: type[T]) -> T:
+def structure_strictly(document: object, kind: type[T]) -> T:
     """Build a model, or a tuple of models, without the fast path.
 
     Raises:

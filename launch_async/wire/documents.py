@@ -28,9 +28,9 @@ def structure(document: object, kind: type[T]) -> T:
             return model
         except ValueError:
             pass
-    from launch_async.wire.converter import structure_carefully
+    from launch_async.wire.converter import structure_strictly
 
-    return structure_carefully(document, kind)
+    return structure_strictly(document, kind)
 
 
 def structure_list(documents: list[JSONValue], kind: type[T]) -> tuple[T, ...]:
@@ -44,6 +44,6 @@ def structure_list(documents: list[JSONValue], kind: type[T]) -> tuple[T, ...]:
         return tuple([read(document) for document in documents])
     except ValueError:
         pass
-    from launch_async.wire.converter import structure_carefully
+    from launch_async.wire.converter import structure_strictly
 
-    return structure_carefully(documents, cast("type[tuple[T, ...]]", GenericAlias(tuple, (kind, ...))))
+    return structure_strictly(documents, cast("type[tuple[T, ...]]", GenericAlias(tuple, (kind, ...))))

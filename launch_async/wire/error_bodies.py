@@ -36,7 +36,7 @@ from launch_async.errors import (
 )
 from launch_async.wire.json_body import load_json
 
-__all__ = ["Envelope", "error_from_answer", "read_envelope", "redact"]
+__all__ = ["Envelope", "error_from_response", "read_envelope", "redact"]
 
 _BY_STATUS: Final[Mapping[int, type[APIError]]] = {
     400: BadRequestError,
@@ -207,7 +207,7 @@ def _text_of_markup(text: str) -> str:
     return " ".join(words.split())
 
 
-def error_from_answer(
+def error_from_response(
     status: int,
     body: bytes,
     *,

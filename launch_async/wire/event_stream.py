@@ -13,7 +13,7 @@ import attrs
 
 __all__ = ["EventDecoder", "EventTooLarge", "ServerSentEvent"]
 
-_MOST_BYTES: Final = 4 * 1024 * 1024
+_MAX_BYTES: Final = 4 * 1024 * 1024
 
 
 class EventTooLarge(ValueError):
@@ -40,12 +40,12 @@ class EventDecoder:
 
     Args:
         last_id: The latest id of the previous stream, if this stream continues it.
-        most_bytes: Maximum size of an event, in bytes.
+        max_bytes: Maximum size of an event, in bytes.
     """
 
-    def __init__(self, *, last_id: str = "", most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(self, *, last_id: str = "", max_bytes: int = _MAX_BYTES) -> None:
         self.last_id: str = last_id
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._head: bytes | None = b""
         """First bytes, which may be a part of a byte order mark; None after the decoder has read them."""
         self._pieces: list[bytes] = []
@@ -77,19 +77,19 @@ class EventDecoder:
         *lines, rest = (piece + b"|").splitlines()
         found: list[ServerSentEvent] = []
         for line in lines:
-            self._grow(line)
+            self._extend_line(line)
             event = self._line(b"".join(self._pieces).decode("utf-8", "replace"))
             self._pieces.clear()
             self._line_size = 0
             if event is not None:
                 found.append(event)
-        self._grow(rest[:-1])
+        self._extend_line(rest[:-1])
         return found
 
-    def _grow(self, piece: bytes) -> None:
+    def _extend_line(self, piece: bytes) -> None:
         self._line_size += len(piece)
-        if self._line_size + self._data_size > self._most_bytes:
-            raise EventTooLarge(f"an event has more than {self._most_bytes} bytes")
+        if self._line_size + self._data_size > self._max_bytes:
+            raise EventTooLarge(f"an event has more than {self._max_bytes} bytes")
         if piece:
             self._pieces.append(piece)
 

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
-from launch_async.wire.moments import parse_http_date
+from launch_async.wire.timestamps import parse_http_date
 
 __all__ = ["parse_number", "parse_reset", "parse_retry_after"]
 

@@ -24,8 +24,8 @@ __all__ = ["LogParts", "StoredLines"]
 
 L = TypeVar("L", LogLine, ServerLogLine)
 _SLICE_BYTES: Final = 64 * 1024
-_MOST_BUILT_PIECES: Final = 16
-_LONGEST_VALUE: Final = 16 * 1024 * 1024
+_MAX_BUILT_PIECES: Final = 16
+_MAX_VALUE_LENGTH: Final = 16 * 1024 * 1024
 """Maximum length of one log line, or of any other value in the response, in characters."""
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
@@ -72,7 +72,7 @@ class StoredLines(Sequence[L], Generic[L]):
             entries = cast("list[JSONValue]", load_json(self._pieces[number]))
             made = [structure(entry, self._kind) for entry in entries if entry is not None]
             # Replace the dictionary instead of changing it, because another thread may read it at the same time.
-            kept = list(self._made.items())[1 - _MOST_BUILT_PIECES :]
+            kept = list(self._made.items())[1 - _MAX_BUILT_PIECES :]
             self._made = {**dict(kept), number: made}
         return made
 
@@ -138,8 +138,8 @@ class LogParts(Generic[L]):
         while (after := self._state(position)) is not None:
             position = after
         self._text = self._text[position:]
-        if len(self._text) > _LONGEST_VALUE:
-            raise Mismatch([f"$: a log line has more than {_LONGEST_VALUE:,} characters"])
+        if len(self._text) > _MAX_VALUE_LENGTH:
+            raise Mismatch([f"$: a log line has more than {_MAX_VALUE_LENGTH:,} characters"])
 
     # Each state reads the complete values from a position, and returns the next position; None if it read nothing.
 

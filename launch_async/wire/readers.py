@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 import attrs
 
 from launch_async.models.base import OpenEnum, WireModel, camel_case
-from launch_async.wire.moments import parse_iso
+from launch_async.wire.timestamps import parse_iso
 
 __all__ = ["FastPathMiss", "Mismatch", "reader_of"]
 

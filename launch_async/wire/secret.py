@@ -13,7 +13,7 @@ from launch_async.models.base import Unset
 
 __all__ = ["Secret", "hidden", "hidden_json", "kind_of"]
 
-_MOST_LEVELS: Final = 100
+_MAX_LEVELS: Final = 100
 
 
 T = TypeVar("T")
@@ -64,9 +64,9 @@ def hidden_json(document: T, depth: int = 0) -> T:
         return cast("T", Secret(document))
     if isinstance(document, bytes):
         return cast("T", _SecretBytes(document))
-    if depth < _MOST_LEVELS and isinstance(document, list | tuple):
+    if depth < _MAX_LEVELS and isinstance(document, list | tuple):
         return cast("T", [hidden_json(item, depth + 1) for item in cast("list[object]", document)])
-    if depth < _MOST_LEVELS and isinstance(document, dict):
+    if depth < _MAX_LEVELS and isinstance(document, dict):
         members = cast("dict[object, object]", document)
         return cast("T", {name: hidden_json(value, depth + 1) for name, value in members.items()})
     return document

@@ -13,7 +13,7 @@ from launch_async.emulator.traffic.latency import LatencyModel
 
 
 def granted(counter, *times):
-    return [counter.arrive(moment).granted for moment in times]
+    return [counter.count(moment).granted for moment in times]
 
 
 def test_a_sliding_window_counts_the_second_before_each_request():
@@ -43,10 +43,10 @@ def test_a_bucket_refills_at_its_rate_up_to_its_size():
 @pytest.mark.parametrize("kind", [SlidingSecond, ClockSecond, TokenBucket])
 def test_a_refusal_says_when_to_try_again(kind):
     counter = kind(1, count_refused=False)
-    counter.arrive(10.25)
-    refused = counter.arrive(10.5)
+    counter.count(10.25)
+    refused = counter.count(10.5)
 
-    assert counter.arrive(10.5 + refused.wait).granted
+    assert counter.count(10.5 + refused.wait).granted
     assert refused.headers() == {
         "X-RateLimit-Limit": "1",
         "X-RateLimit-Remaining": "0",

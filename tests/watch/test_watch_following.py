@@ -28,7 +28,7 @@ from launch_async import (
 from launch_async.http import Request, Response, Transport
 from launch_async.rate_limit import LocalRateLimiter, UnlimitedRateLimiter
 from launch_async.watch.log_cursor import fresh_lines
-from launch_async.wire.moments import format_iso
+from launch_async.wire.timestamps import format_iso
 from tests.support.timed_following import follow as follow_many
 from tests.support.timed_launch import Build, Launch, Line
 from tests.support.virtual_time import run

@@ -43,7 +43,7 @@ from launch_async import (
     WaitTimeout,
     errors,
 )
-from launch_async.wire.error_bodies import error_from_answer, read_envelope, redact
+from launch_async.wire.error_bodies import error_from_response, read_envelope, redact
 from tests.support.core import DEPLOYMENT
 
 ODD_ERRORS = json.loads((Path(__file__).parent / "odd_answers.json").read_text())["errors"]
@@ -67,7 +67,7 @@ JSON = st.recursive(
 
 def error_of(status: int, document: object, **options: Any) -> APIError:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return error_from_answer(status, body, operation="getProject", **options)
+    return error_from_response(status, body, operation="getProject", **options)
 
 
 # The envelopes of FACTS §9
@@ -195,7 +195,7 @@ def test_the_advice_about_a_conflict_depends_on_the_operation_and_the_code(
 ) -> None:
     body = {"errors": [{"code": code, "message": "No."} for code in codes]} if codes else {"message": "No."}
 
-    error = error_from_answer(409, json.dumps(body).encode(), operation=operation)
+    error = error_from_response(409, json.dumps(body).encode(), operation=operation)
 
     assert type(error) is ConflictError
     assert error.message == f"No. {advice}"
@@ -435,7 +435,7 @@ def test_a_long_message_is_cut() -> None:
 
 @given(status=st.integers(400, 599), body=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_error_body_raises_another_exception(status: int, body: bytes) -> None:
-    error = error_from_answer(status, body, operation="getProject")
+    error = error_from_response(status, body, operation="getProject")
 
     assert isinstance(error, APIError)
     assert error.status == status

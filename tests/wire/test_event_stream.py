@@ -73,7 +73,7 @@ def test_bytes_that_are_no_text_are_replaced_and_other_lines_stay() -> None:
 
 @pytest.mark.parametrize("stream", [b"data: " + b"x" * 100, b"data: 12345678\n" * 9, b": " + b"x" * 100])
 def test_an_event_beyond_the_limit_ends_the_stream(stream: bytes) -> None:
-    decoder = EventDecoder(most_bytes=64)
+    decoder = EventDecoder(max_bytes=64)
     pieces = (stream[at : at + 1] for at in range(len(stream)))
 
     with pytest.raises(EventTooLarge):
@@ -81,7 +81,7 @@ def test_an_event_beyond_the_limit_ends_the_stream(stream: bytes) -> None:
 
 
 def test_many_small_events_and_comments_never_reach_the_limit() -> None:
-    decoder = EventDecoder(most_bytes=64)
+    decoder = EventDecoder(max_bytes=64)
 
     assert len([event for _ in range(100) for event in decoder.feed(b"data: 123456\n\n: x\n: y\n")]) == 100
 

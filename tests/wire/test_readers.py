@@ -48,7 +48,7 @@ def outcome(read: Callable[[], WireModel]) -> tuple[object, ...]:
 @given(document=DOCUMENTS)
 def test_the_fast_path_equals_the_converter(kind: type[WireModel], document: dict[str, object]) -> None:
     quickly = outcome(lambda: documents.structure(document, kind))
-    carefully = outcome(lambda: converter.structure_carefully(document, kind))
+    carefully = outcome(lambda: converter.structure_strictly(document, kind))
     assert quickly == carefully
 
 
@@ -68,7 +68,7 @@ def test_the_error_for_an_odd_document_contains_nothing_of_the_document() -> Non
     assert str(caught.value) == ""
 
 
-@pytest.mark.parametrize("read", [documents.structure, converter.structure_carefully])
+@pytest.mark.parametrize("read", [documents.structure, converter.structure_strictly])
 def test_a_model_of_the_fast_path_is_an_ordinary_instance(read: Callable[[object, type[Project]], Project]) -> None:
     project = read({"uid": "a" * 24, "name": "site", "deletedAt": None, "novelty": [1]}, Project)
     made = Project(uid="a" * 24, name="site", nulls=frozenset({"deleted_at"}), extra={"novelty": [1]})

@@ -19,7 +19,7 @@ from launch_async.cli.exit_codes import ExitCode
 from launch_async.cli.session import Session, pass_session
 from launch_async.http.recording import record_responses
 from launch_async.settings import resolve_endpoint
-from launch_async.wire.moments import parse_http_date
+from launch_async.wire.timestamps import parse_http_date
 from launch_sync import (
     ConfigurationError,
     ForbiddenError,

@@ -16,7 +16,7 @@ import attrs
 
 from launch_async._text import printable
 from launch_async.resources._inputs import MAX_DESCRIPTION
-from launch_async.wire.moments import parse_iso
+from launch_async.wire.timestamps import parse_iso
 
 __all__ = ["Marker"]
 

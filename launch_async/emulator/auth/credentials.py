@@ -29,7 +29,7 @@ class Caller:
     kind: TokenKind
     scopes: frozenset[str]
 
-    def may(self, scope: str | None) -> bool:
+    def has_scope(self, scope: str | None) -> bool:
         """Return whether the caller has ``scope``, or ``launch:manage``, which includes every scope."""
         return scope is None or MANAGE in self.scopes or scope in self.scopes
 
@@ -78,7 +78,7 @@ class Grant:
     challenge: str | None
     challenge_method: str
 
-    def proves(self, verifier: str | None) -> bool:
+    def matches_challenge(self, verifier: str | None) -> bool:
         """Return whether ``verifier`` matches the PKCE challenge."""
         if self.challenge is None or verifier is None:
             return self.challenge is None
@@ -94,25 +94,25 @@ class Table(dict[str, Value]):
 
     def __init__(self, *, tracked: bool) -> None:
         super().__init__()
-        self._touched: set[str] | None = set() if tracked else None
+        self._changed_keys: set[str] | None = set() if tracked else None
 
     def __setitem__(self, key: str, value: Value) -> None:
         super().__setitem__(key, value)
-        self._touch(key)
+        self._record_change(key)
 
     def take(self, key: str) -> Value | None:
-        """Remove a value and return it; None if there was none."""
-        self._touch(key)
+        """Remove a value and return it; None if the key does not exist."""
+        self._record_change(key)
         return self.pop(key, None)
 
-    def take_touched(self) -> Iterator[str]:
+    def take_changed_keys(self) -> Iterator[str]:
         """Yield once each key that was added or removed."""
-        while self._touched:
-            yield self._touched.pop()
+        while self._changed_keys:
+            yield self._changed_keys.pop()
 
-    def _touch(self, key: str) -> None:
-        if self._touched is not None:
-            self._touched.add(key)
+    def _record_change(self, key: str) -> None:
+        if self._changed_keys is not None:
+            self._changed_keys.add(key)
 
 
 class Issued:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from launch_async.emulator import errors
 from launch_async.emulator.auth.credentials import MANAGE, SCOPES, App, TokenKind, User
-from launch_async.emulator.service import Answer, Call
+from launch_async.emulator.service import Call, JsonResponse
 from launch_async.emulator.shapes import as_object
 from launch_async.emulator.state import Organization, Record
 
@@ -14,7 +14,7 @@ SECOND_FACTOR = 294
 BAD_LOGIN = 104
 
 
-async def log_in(call: Call) -> Answer:
+async def log_in(call: Call) -> JsonResponse:
     """Return an authtoken for a password. Error 294 means that the login requires the second factor."""
     given = await _user(call)
     user = call.service.credentials.issued.users.get(str(given.get("email")))
@@ -28,17 +28,17 @@ async def log_in(call: Call) -> Answer:
     authtoken = call.service.credentials.log_in(user)
     organizations = [organization.uid for organization in user.organizations]
     shown = {"uid": user.uid, "email": user.email, "authtoken": authtoken, "org_uid": organizations}
-    return Answer(200, {"notice": "Login Successful.", "user": shown})
+    return JsonResponse(200, {"notice": "Login Successful.", "user": shown})
 
 
-async def log_out(call: Call) -> Answer:
+async def log_out(call: Call) -> JsonResponse:
     """End the session of the authtoken."""
     if not call.service.credentials.log_out(call.request.headers.get("authtoken", "")):
         raise errors.invalid_token()
-    return Answer(200, {"notice": "You've logged out successfully."})
+    return JsonResponse(200, {"notice": "You've logged out successfully."})
 
 
-async def list_organizations(call: Call) -> Answer:
+async def list_organizations(call: Call) -> JsonResponse:
     """Return the organizations of the caller."""
     organizations = _organizations(call)
     skip, limit = _number(call, "skip", 0), _number(call, "limit", 100)
@@ -51,10 +51,10 @@ async def list_organizations(call: Call) -> Answer:
     }
     if call.request.query.get("include_count") == "true":
         shown["count"] = len(organizations)
-    return Answer(200, shown)
+    return JsonResponse(200, shown)
 
 
-async def issue_tokens(call: Call) -> Answer:
+async def issue_tokens(call: Call) -> JsonResponse:
     """Handle a request to the token endpoint, under any of its three paths."""
     form = await _form(call)
     app = call.service.credentials.issued.apps.get(form.get("client_id", ""))
@@ -71,14 +71,14 @@ async def issue_tokens(call: Call) -> Answer:
             raise errors.oauth(400, "invalid_request", "invalid grant_type")
 
 
-async def introspect(call: Call) -> Answer:
+async def introspect(call: Call) -> JsonResponse:
     """Return whether a token is valid, and its scopes."""
     form = await _form(call)
     credentials, value = call.service.credentials, form.get("token", "")
     token = credentials.access(value) or credentials.refresh(value)
     if token is None:
-        return Answer(200, {"active": False})
-    return Answer(200, {"active": True, "scope": " ".join(sorted(token.scopes)), "client_id": token.client_id})
+        return JsonResponse(200, {"active": False})
+    return JsonResponse(200, {"active": True, "scope": " ".join(sorted(token.scopes)), "client_id": token.client_id})
 
 
 async def _user(call: Call) -> Record:
@@ -97,7 +97,7 @@ def _bad_login() -> errors.Refusal:
     return errors.platform(422, BAD_LOGIN, "Looks like your email or password is invalid. Please try again.")
 
 
-def _machine_token(call: Call, app: App, form: Mapping[str, str]) -> Answer:
+def _machine_token(call: Call, app: App, form: Mapping[str, str]) -> JsonResponse:
     """Return a token for client_credentials, for M2M apps only. An option adds a refresh token."""
     if form.get("client_secret") != app.client_secret:
         raise errors.oauth(401, "invalid_client", "Wrong client id or secret.")
@@ -112,7 +112,7 @@ def _machine_token(call: Call, app: App, form: Mapping[str, str]) -> Answer:
     refresh = None
     if call.service.options.machine_refresh_token:
         refresh = credentials.issue_refresh(app.organization, frozenset(asked), app.client_id, "app")
-    return _token_answer(call, app, access, refresh, "app")
+    return _token_response(call, app, access, refresh, "app")
 
 
 def _asked_scopes(call: Call, form: Mapping[str, str]) -> list[str]:
@@ -122,19 +122,19 @@ def _asked_scopes(call: Call, form: Mapping[str, str]) -> list[str]:
     return next((form[name] for name in names if name in form), MANAGE).split()
 
 
-def _redeem(call: Call, app: App, form: Mapping[str, str]) -> Answer:
+def _redeem(call: Call, app: App, form: Mapping[str, str]) -> JsonResponse:
     """Return tokens for an authorization code: once, for the same redirect_uri, with the verifier or the secret."""
     grant = call.service.credentials.redeem(form.get("code", ""))
     if grant is None or grant.app is not app or form.get("redirect_uri") != grant.redirect_uri:
         raise errors.oauth(400, "invalid_grant", "The code is invalid or expired.")
-    if not grant.proves(form.get("code_verifier")):
+    if not grant.matches_challenge(form.get("code_verifier")):
         raise errors.oauth(400, "invalid_grant", "The code_verifier does not match.")
     if grant.challenge is None and form.get("client_secret") != app.client_secret:
         raise errors.oauth(401, "invalid_client", "Wrong client id or secret.")
     return _renewable_tokens(call, app, grant.scopes, "user")
 
 
-def _refresh(call: Call, app: App, form: Mapping[str, str]) -> Answer:
+def _refresh(call: Call, app: App, form: Mapping[str, str]) -> JsonResponse:
     """Return tokens for a refresh token: revoke the old token, and issue a new pair."""
     value = form.get("refresh_token", "")
     token = call.service.credentials.refresh(value)
@@ -146,14 +146,14 @@ def _refresh(call: Call, app: App, form: Mapping[str, str]) -> Answer:
     return _renewable_tokens(call, app, token.scopes, token.kind)
 
 
-def _renewable_tokens(call: Call, app: App, scopes: frozenset[str], kind: TokenKind) -> Answer:
+def _renewable_tokens(call: Call, app: App, scopes: frozenset[str], kind: TokenKind) -> JsonResponse:
     credentials, life = call.service.credentials, call.service.options.token_seconds
     access = credentials.issue_access(app.organization, kind, scopes, life, app.client_id)
     refresh = credentials.issue_refresh(app.organization, scopes, app.client_id, kind)
-    return _token_answer(call, app, access, refresh, kind)
+    return _token_response(call, app, access, refresh, kind)
 
 
-def _token_answer(call: Call, app: App, access: str, refresh: str | None, kind: TokenKind) -> Answer:
+def _token_response(call: Call, app: App, access: str, refresh: str | None, kind: TokenKind) -> JsonResponse:
     shown: Record = {
         "access_token": access,
         "token_type": "Bearer",
@@ -166,7 +166,7 @@ def _token_answer(call: Call, app: App, access: str, refresh: str | None, kind: 
         shown["refresh_token"] = refresh
     if kind == "user":
         shown["user_uid"] = app.organization.user_uid
-    return Answer(200, shown)
+    return JsonResponse(200, shown)
 
 
 def _organizations(call: Call) -> list[Organization]:

@@ -64,7 +64,7 @@ class Builds:
             visible_at=visible_at,
         )
         with self._lock:
-            self._state.keep(deployment)
+            self._state.add(deployment)
             running = environment.building
             if running is not None and self._options.while_building == "fail":
                 running.problem = "replaced by a newer deployment"
@@ -95,7 +95,7 @@ class Builds:
             visible_at=at,
         )
         with self._lock:
-            self._state.keep(deployment)
+            self._state.add(deployment)
             self._schedule(at + self._queue_seconds(script), deployment)
         return deployment
 
@@ -116,7 +116,7 @@ class Builds:
             commit_hash=commit_hash,
             started_at=began,
         )
-        self._state.keep(deployment)
+        self._state.add(deployment)
         self._go_live(deployment, now)
         self._end(deployment, LIVE, now)
         return deployment
@@ -135,7 +135,7 @@ class Builds:
                 )
             self._go_live(deployment, now)
 
-    def settle(self, now: float) -> None:
+    def apply_due_events(self, now: float) -> None:
         """Apply every event that is due. This is safe on any thread."""
         with self._lock:
             while self._events and self._events[0][0] <= now:
@@ -164,7 +164,7 @@ class Builds:
             if deployment.started_at is None or deployment.command is not None:
                 deployment.started_at = None
                 deployment.output.clear()
-                self._state.note(deployment)
+                self._state.record_change(deployment)
                 self._reserve(deployment, deployment.created_at)
             else:
                 self._schedule(deployment.started_at + self.seconds(deployment), deployment)

@@ -167,7 +167,7 @@ class EmulatorControls:
             revalidation_quota=service.options.revalidation_quota,
             user_uid=service.uids.platform(),
         )
-        service.state.keep(organization)
+        service.state.add(organization)
         email = f"user-{len(service.state.organizations)}@example.com"
         password = service.uids.secret("")
         user = service.credentials.add_user(email, password, second_factor, [organization])
@@ -212,7 +212,7 @@ class EmulatorControls:
             ValueError: ``seconds`` is negative, or the new time is after the year 9000.
         """
         self._service.clock.advance(seconds)
-        self._service.builds.settle(self._service.clock.now())
+        self._service.builds.apply_due_events(self._service.clock.now())
         self._service.live_logs.wake()
 
     def script(
@@ -271,7 +271,7 @@ class EmulatorControls:
         environment = self._service.state.environments[environment_uid]
         now = self.clock.now()
         deployment = self._service.builds.add(environment, build_script, now if at is None else at)
-        self._service.builds.settle(now)
+        self._service.builds.apply_due_events(now)
         return deployment.uid
 
     def roll_back(self, deployment_uid: str) -> None:
@@ -288,7 +288,7 @@ class EmulatorControls:
             ValueError: The deployment is not eligible for a rollback.
         """
         now = self.clock.now()
-        self._service.builds.settle(now)
+        self._service.builds.apply_due_events(now)
         self._service.builds.roll_back(self._service.state.deployments[deployment_uid], now)
 
     def add_app(self, *, machine_to_machine: bool = False, organization_uid: str | None = None) -> tuple[str, str]:
@@ -407,7 +407,7 @@ class EmulatorControls:
         if not (environment.settings.get("autoDeployOnPush") and service.options.git_connected):
             return None
         now = service.clock.now()
-        service.builds.settle(now)
+        service.builds.apply_due_events(now)
         deployment = service.builds.create(environment, now, commit_hash=commit_hash)
         service.created("deployment", deployment.uid, str(deployment.number), environment.uid)
         return deployment.uid
@@ -420,7 +420,7 @@ class EmulatorControls:
         """
         environment = self._service.state.environments[environment_uid]
         domain = Domain(uid=self._service.uids.launch(), environment=environment, url=url)
-        self._service.state.keep(domain)
+        self._service.state.add(domain)
         return domain.uid
 
     def add_server_log(
@@ -446,7 +446,7 @@ class EmulatorControls:
         line = ServerLine(milliseconds(written), source, message, visible_at, number)
         deployment.add_server_line(line)
         self._service.live_logs.add(deployment, line)
-        self._service.state.note(deployment)
+        self._service.state.record_change(deployment)
 
     def break_live_logs(self) -> int:
         """Break every connection that reads a live server log, and return the number of connections."""

@@ -52,7 +52,7 @@ class Fault:
     _rng: random.Random = field(factory=random.Random, alias="rng", repr=False)
 
     def applies_to(self, operation: str, method: str) -> bool:
-        """Return whether the rule makes a request fail, and count the request."""
+        """Return whether the rule applies to a request, and count the request."""
         if self.operation not in (None, operation) or self.method not in (None, method):
             return False
         if self.times is not None and self.applied >= self.times:

@@ -22,7 +22,7 @@ from launch_async.emulator import errors
 from launch_async.emulator.builds.script import LogLine
 from launch_async.emulator.control.controls import EmulatorControls
 from launch_async.emulator.options import NAMES, TYPES
-from launch_async.emulator.service import Answer, Service, read_object
+from launch_async.emulator.service import JsonResponse, Service, read_object
 from launch_async.emulator.state import Project, Record
 
 Known = TypeVar("Known")
@@ -68,7 +68,7 @@ class Control:
             "deployments": (controls.add_deployment, 201, lambda uid: {"deployment_uid": uid}),
         }
 
-    async def answer(self, request: web.BaseRequest, name: str) -> Answer:
+    async def answer(self, request: web.BaseRequest, name: str) -> JsonResponse:
         """Carry out one order.
 
         Raises:
@@ -79,11 +79,11 @@ class Control:
         try:
             if request.method == "POST":
                 carry_out, status, shown = _entry_of(self._ordered, name)
-                return Answer(status, shown(carry_out(**self._arguments(carry_out, await read_object(request)))))
+                return JsonResponse(status, shown(carry_out(**self._arguments(carry_out, await read_object(request)))))
             if request.method == "DELETE":
                 _entry_of(self._cleared, name)()
-                return Answer(204)
-            return Answer(200, _entry_of(self._shown, name)())
+                return JsonResponse(204)
+            return JsonResponse(200, _entry_of(self._shown, name)())
         except cattrs.BaseValidationError as error:
             raise _invalid("; ".join(cattrs.transform_error(error))) from None
         except (TypeError, ValueError, cattrs.errors.CattrsError) as error:

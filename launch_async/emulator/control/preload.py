@@ -37,7 +37,7 @@ def add_project(
         updated_at=now,
         repository=_repository(name) if git else None,
     )
-    service.state.keep(project)
+    service.state.add(project)
     for environment_name in names:
         _add_environment(service, project, {"name": environment_name, **settings}, deployments)
     return project
@@ -55,7 +55,7 @@ def _add_environment(service: Service, project: Project, settings: Record, deplo
     )
     if deployments:
         environment.address = service.sites.fallback_address(environment)
-    service.state.keep(environment)
+    service.state.add(environment)
     for _ in range(deployments):
         service.builds.add_finished(environment, now)
 

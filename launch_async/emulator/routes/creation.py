@@ -56,7 +56,7 @@ def new_environment(call: Call, project: Project, body: Mapping[str, object], de
         hook_uid=service.uids.launch(),
         visible_at=call.now + delay if delay else 0.0,
     )
-    service.state.keep(environment)
+    service.state.add(environment)
     service.created("environment", environment.uid, environment.name, project.uid)
     return environment
 
@@ -82,7 +82,7 @@ async def deploy(
         await service.storage.unpacked(upload)
         environment.upload = upload
     now = service.clock.now()
-    service.builds.settle(now)
+    service.builds.apply_due_events(now)
     deployment = service.builds.create(
         environment, now, upload=upload, commit_hash=commit_hash, visible_at=now + delay if delay else 0.0
     )

@@ -7,24 +7,24 @@ from aiohttp import web
 
 from launch_async.emulator import errors
 from launch_async.emulator.clock import iso_milliseconds, milliseconds, parse_iso
-from launch_async.emulator.live_logs import LiveAnswer
+from launch_async.emulator.live_logs import LiveLogResponse
 from launch_async.emulator.routes.creation import GIT, check_git_allowed, deploy, received_upload
 from launch_async.emulator.routes.validation import NEW_DEPLOYMENT, check
-from launch_async.emulator.service import Answer, Call
+from launch_async.emulator.service import Call, JsonResponse
 from launch_async.emulator.state import NEWEST_COMMIT
 
 
-async def list_deployments(call: Call) -> Answer:
+async def list_deployments(call: Call) -> JsonResponse:
     """Return one page of the deployments of an environment."""
     return call.page("deployments", list(call.environment().deployments.values()))
 
 
-async def get_deployment(call: Call) -> Answer:
+async def get_deployment(call: Call) -> JsonResponse:
     """Return one deployment."""
-    return Answer(200, {"deployment": call.shown(call.deployment())})
+    return JsonResponse(200, {"deployment": call.shown(call.deployment())})
 
 
-async def create_deployment(call: Call) -> Answer:
+async def create_deployment(call: Call) -> JsonResponse:
     """Deploy a commit or an archive. An empty body deploys the newest commit or the previous archive."""
     environment = call.environment()
     body = await call.json()
@@ -40,10 +40,10 @@ async def create_deployment(call: Call) -> Answer:
     else:
         upload = received_upload(call, body["uploadUid"], "DEPLOYMENT") if "uploadUid" in body else environment.upload
         deployment = await deploy(call, environment, upload=upload)
-    return Answer(call.service.options.create_status, {"deployment": call.shown(deployment)})
+    return JsonResponse(call.service.options.create_status, {"deployment": call.shown(deployment)})
 
 
-async def get_deployment_logs(call: Call) -> Answer:
+async def get_deployment_logs(call: Call) -> JsonResponse:
     """Return the build log, oldest line first. With timestamp, return only the lines after that time."""
     deployment = call.deployment()
     text = call.request.query.get("timestamp")
@@ -59,10 +59,10 @@ async def get_deployment_logs(call: Call) -> Answer:
         if stamp >= oldest and (after is None or stamp > after or (inclusive and stamp == after))
     ]
     most = call.service.options.build_log_lines
-    return Answer(200, {"deploymentLogs": lines if most is None else lines[-most:]})
+    return JsonResponse(200, {"deploymentLogs": lines if most is None else lines[-most:]})
 
 
-async def get_server_logs(call: Call) -> Answer:
+async def get_server_logs(call: Call) -> JsonResponse:
     """Return the lines that the server of a site has written between startTime and endTime."""
     deployment = call.deployment()
     if not deployment.server_rendered and call.service.options.static_server_logs_fail:
@@ -74,7 +74,7 @@ async def get_server_logs(call: Call) -> Answer:
         if start <= line.stamp <= end and line.visible_at <= call.now
     ]
     key = call.service.options.server_logs_key
-    return Answer(200, lines if key == "bare" else {key: lines})
+    return JsonResponse(200, lines if key == "bare" else {key: lines})
 
 
 async def stream_live_server_logs(call: Call) -> web.StreamResponse:
@@ -86,20 +86,20 @@ async def stream_live_server_logs(call: Call) -> web.StreamResponse:
     if not deployment.server_rendered and call.service.options.static_server_logs_fail:
         raise _no_server_logs()
     session = call.service.live_logs.open(deployment, call.request.headers.get("Last-Event-ID"))
-    return LiveAnswer(session, call.request)
+    return LiveLogResponse(session, call.request)
 
 
-async def get_upload_url(call: Call) -> Answer:
+async def get_upload_url(call: Call) -> JsonResponse:
     """Return a signed URL for the upload of an archive."""
     if "environment_uid" in call.parameters:
         call.environment()
     elif "project_uid" in call.parameters:
         call.project()
     upload = call.service.storage.new_upload(call.organization)
-    return Answer(200, call.service.storage.upload_target(upload))
+    return JsonResponse(200, call.service.storage.upload_target(upload))
 
 
-async def get_download_url(call: Call) -> Answer:
+async def get_download_url(call: Call) -> JsonResponse:
     """Return a signed URL of the archive that a file-upload deployment was built from.
 
     For a deployment that a test has added without a request, the URL leads to a sample archive.
@@ -107,10 +107,10 @@ async def get_download_url(call: Call) -> Answer:
     deployment = call.deployment()
     if deployment.environment.project.kind == GIT:
         raise errors.coded(404, "launch.DEPLOYMENT.UPLOADED_FILE_NOT_FOUND_ERROR", "Uploaded file not found.")
-    return Answer(200, call.service.storage.download_target(deployment.upload))
+    return JsonResponse(200, call.service.storage.download_target(deployment.upload))
 
 
-async def trigger_deploy_hook(call: Call) -> Answer:
+async def trigger_deploy_hook(call: Call) -> JsonResponse:
     """Deploy an environment without credentials. The URL is a secret."""
     environment = call.service.state.hooks.get(call.parameters["deploy_hook_uid"])
     if environment is None:
@@ -122,12 +122,12 @@ async def trigger_deploy_hook(call: Call) -> Answer:
         await deploy(call, environment, commit_hash=commit or NEWEST_COMMIT)
     else:
         await deploy(call, environment, upload=environment.upload)
-    return Answer(200, {"message": "Deployment triggered successfully"})
+    return JsonResponse(200, {"message": "Deployment triggered successfully"})
 
 
-async def get_openapi(call: Call) -> Answer:
+async def get_openapi(call: Call) -> JsonResponse:
     """Return the API document."""
-    return Answer(200, call.service.openapi)
+    return JsonResponse(200, call.service.openapi)
 
 
 def _commit(call: Call, body: Mapping[str, object]) -> str:

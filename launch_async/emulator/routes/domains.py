@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from launch_async.emulator import errors
 from launch_async.emulator.clock import iso
 from launch_async.emulator.routes.validation import CHANGED_DOMAIN, check
-from launch_async.emulator.service import DEFAULT_LIMIT, Answer, Call
+from launch_async.emulator.service import DEFAULT_LIMIT, Call, JsonResponse
 from launch_async.emulator.shapes import as_list, as_object
 from launch_async.emulator.state import Domain, Record
 
@@ -17,7 +17,7 @@ CERTIFICATE_SECONDS = 90 * 86_400.0
 VALIDITY = re.compile(rb"0[\x1e\x20\x22](?:\x17\x0d\d{12}Z|\x18\x0f\d{14}Z)(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)")
 
 
-async def list_domains(call: Call) -> Answer:
+async def list_domains(call: Call) -> JsonResponse:
     """Return one page of the domains of an environment. limit must be from 1 to 100."""
     domains = list(_domains(call).values())
     if not 1 <= call.whole_number("limit", DEFAULT_LIMIT) <= MAX_LIMIT:
@@ -28,7 +28,7 @@ async def list_domains(call: Call) -> Answer:
     return answer
 
 
-async def update_domain(call: Call) -> Answer:
+async def update_domain(call: Call) -> JsonResponse:
     """Rename a domain, or change the source of its certificate.
 
     The service ignores a certificate without sslMethod CUSTOM.
@@ -48,12 +48,12 @@ async def update_domain(call: Call) -> Answer:
             pass
     shown = call.shown(domain)
     _add_records(call, shown)
-    return Answer(200, {} if call.service.options.domain_update_body == "empty" else {"domain": shown})
+    return JsonResponse(200, {} if call.service.options.domain_update_body == "empty" else {"domain": shown})
 
 
-async def revalidate_domain(call: Call) -> Answer:
+async def revalidate_domain(call: Call) -> JsonResponse:
     """Check a domain again, and return its state."""
-    return Answer(200, {"domainInfo": _domain(call).info()})
+    return JsonResponse(200, {"domainInfo": _domain(call).info()})
 
 
 def _add_records(call: Call, shown: Record) -> None:
@@ -87,7 +87,7 @@ def _domains(call: Call) -> dict[str, Domain]:
         raise errors.forbidden("The header x-project-uid must name the project.")
     if all(domain.custom for domain in environment.domains.values()):
         uid = call.service.uids.launch()
-        call.service.state.keep(Domain(uid=uid, environment=environment))
+        call.service.state.add(Domain(uid=uid, environment=environment))
     return environment.domains
 
 

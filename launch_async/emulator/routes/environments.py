@@ -19,24 +19,24 @@ from launch_async.emulator.routes.validation import (
     check,
     check_required,
 )
-from launch_async.emulator.service import Answer, Call
+from launch_async.emulator.service import Call, JsonResponse
 from launch_async.emulator.shapes import as_list, as_object
 from launch_async.emulator.state import NEWEST_COMMIT, Environment, Organization, Project
 
 DAY = 86_400.0
 
 
-async def list_environments(call: Call) -> Answer:
+async def list_environments(call: Call) -> JsonResponse:
     """Return one page of the environments of a project."""
     return call.page("environments", list(call.project().environments.values()))
 
 
-async def get_environment(call: Call) -> Answer:
+async def get_environment(call: Call) -> JsonResponse:
     """Return one environment, with its variables in clear text."""
-    return Answer(200, {"environment": call.shown(call.environment())})
+    return JsonResponse(200, {"environment": call.shown(call.environment())})
 
 
-async def create_environment(call: Call) -> Answer:
+async def create_environment(call: Call) -> JsonResponse:
     """Create an environment and start its first deployment."""
     project = call.project()
     body = await call.json()
@@ -56,10 +56,10 @@ async def create_environment(call: Call) -> Answer:
     _check_name(call, project, str(body["name"]), None)
     environment = new_environment(call, project, body)
     await deploy(call, environment, upload=upload, commit_hash=NEWEST_COMMIT if git else None)
-    return Answer(call.service.options.create_status, {"environment": call.shown(environment)})
+    return JsonResponse(call.service.options.create_status, {"environment": call.shown(environment)})
 
 
-async def update_environment(call: Call) -> Answer:
+async def update_environment(call: Call) -> JsonResponse:
     """Change some fields of an environment.
 
     An option chooses whether new variables replace the old variables or are merged with them.
@@ -79,18 +79,18 @@ async def update_environment(call: Call) -> Answer:
         check(changed, CHANGED_ENVIRONMENT, "ENVIRONMENT")
     call.service.state.change_environment(environment, changed)
     environment.updated_at = call.now
-    return Answer(200, {"environment": call.shown(environment)})
+    return JsonResponse(200, {"environment": call.shown(environment)})
 
 
-async def delete_environment(call: Call) -> Answer:
+async def delete_environment(call: Call) -> JsonResponse:
     """Delete an environment with its deployments and its site."""
     environment = call.environment()
     call.service.state.drop_environment(environment)
     await call.service.sites.close(environment)
-    return Answer(204)
+    return JsonResponse(204)
 
 
-async def revalidate_cdn_cache(call: Call) -> Answer:
+async def revalidate_cdn_cache(call: Call) -> JsonResponse:
     """Purge a path, tags or host names from the CDN, which counts against the daily quota of the organization.
 
     As in the service, a body with both hostnames and cachePath purges everything of the host names.
@@ -108,21 +108,21 @@ async def revalidate_cdn_cache(call: Call) -> Answer:
         status = call.service.options.quota_status
         raise errors.coded(status, "launch.REVALIDATE_CDN_CACHE.LIMIT_REACHED", "The daily quota is used up.")
     organization.revalidations.append(call.now)
-    call.service.state.note(organization)
+    call.service.state.record_change(organization)
     call.service.ledger.purged += _purges(environment, body)
     options = call.service.options
-    return Answer(
+    return JsonResponse(
         options.revalidate_status, {} if options.revalidate_body and options.revalidate_status != 204 else None
     )
 
 
-async def get_cache_revalidation_usage(call: Call) -> Answer:
+async def get_cache_revalidation_usage(call: Call) -> JsonResponse:
     """Return how much of the daily quota is used."""
     organization = call.organization
     _drop_old_revalidations(organization, call.now)
     oldest = organization.revalidations[0] if organization.revalidations else call.now
     form = iso if call.service.options.usage_reset == "iso" else milliseconds
-    return Answer(
+    return JsonResponse(
         200,
         {
             "currentCacheRevalidations": len(organization.revalidations),

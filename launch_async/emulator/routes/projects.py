@@ -9,22 +9,22 @@ from launch_async.emulator.routes.creation import (
     received_upload,
 )
 from launch_async.emulator.routes.validation import CHANGED_PROJECT, NEW_PROJECT, check, check_required
-from launch_async.emulator.service import Answer, Call
+from launch_async.emulator.service import Call, JsonResponse
 from launch_async.emulator.shapes import as_object
 from launch_async.emulator.state import NEWEST_COMMIT, Project
 
 
-async def list_projects(call: Call) -> Answer:
+async def list_projects(call: Call) -> JsonResponse:
     """Return one page of the projects of the organization."""
     return call.page("projects", list(call.organization.projects.values()))
 
 
-async def get_project(call: Call) -> Answer:
+async def get_project(call: Call) -> JsonResponse:
     """Return one project."""
-    return Answer(200, {"project": call.shown(call.project())})
+    return JsonResponse(200, {"project": call.shown(call.project())})
 
 
-async def create_project(call: Call) -> Answer:
+async def create_project(call: Call) -> JsonResponse:
     """Create a project with its first environment and deployment.
 
     An option delays the visibility of the environment and the deployment.
@@ -55,10 +55,10 @@ async def create_project(call: Call) -> Answer:
     delay = call.service.options.create_delay
     environment = new_environment(call, project, as_object(body["environment"]) or {}, delay)
     await deploy(call, environment, upload=upload, commit_hash=NEWEST_COMMIT if git else None, delay=2 * delay)
-    return Answer(201, {"project": call.shown(project)})
+    return JsonResponse(201, {"project": call.shown(project)})
 
 
-async def update_project(call: Call) -> Answer:
+async def update_project(call: Call) -> JsonResponse:
     """Change the name or the description of a project. Other fields are refused."""
     call.project()
     body = await call.json()
@@ -77,10 +77,10 @@ async def update_project(call: Call) -> Answer:
     if "description" in body:
         project.description = None if body["description"] is None else str(body["description"])
     project.updated_at = call.now
-    return Answer(200, {"project": call.shown(project)})
+    return JsonResponse(200, {"project": call.shown(project)})
 
 
-async def delete_project(call: Call) -> Answer:
+async def delete_project(call: Call) -> JsonResponse:
     """Delete a project with all its environments and deployments."""
     project = call.project()
     environments = list(project.environments.values())
@@ -89,15 +89,15 @@ async def delete_project(call: Call) -> Answer:
     call.service.state.drop_project(project)
     for environment in environments:
         await call.service.sites.close(environment)
-    return Answer(204)
+    return JsonResponse(204)
 
 
-async def update_git_repository(call: Call) -> Answer:
+async def update_git_repository(call: Call) -> JsonResponse:
     """Return the body unchanged, or 501. An option chooses, because the behaviour of the service is not known."""
     call.project()
     if call.service.options.git_repository_status == 501:
         raise errors.coded(501, "launch.NOT_IMPLEMENTED", "Not implemented.")
-    return Answer(200, await call.json())
+    return JsonResponse(200, await call.json())
 
 
 def _new_project(call: Call, body: dict[str, object]) -> Project:
@@ -113,7 +113,7 @@ def _new_project(call: Call, body: dict[str, object]) -> Project:
         description=str(body["description"]) if "description" in body else None,
         repository=_repository(repository) if git and repository else None,
     )
-    call.service.state.keep(project)
+    call.service.state.add(project)
     call.service.created("project", project.uid, project.name, call.organization.uid)
     return project
 

@@ -39,7 +39,7 @@ class SizedFile(Protocol):
         ...
 
 
-class ReceivedAnswer(Protocol):
+class ReceivedResponse(Protocol):
     """A response as a client receives it."""
 
     @property
@@ -61,7 +61,7 @@ class ReceivedAnswer(Protocol):
 RecordedRequest: TypeAlias = SentRequest[bytes | SizedFile | None]
 
 RequestT = TypeVar("RequestT", bound=RecordedRequest)
-AnswerT = TypeVar("AnswerT", bound=ReceivedAnswer)
+AnswerT = TypeVar("AnswerT", bound=ReceivedResponse)
 
 
 class Recorder:
@@ -159,12 +159,12 @@ class _Exchange:
         self._began = time.time()
         self._ticks = time.perf_counter()
 
-    def answered(self, answer: ReceivedAnswer) -> Mapping[str, object]:
+    def answered(self, answer: ReceivedResponse) -> Mapping[str, object]:
         """Return the line for a response."""
         description = masking.target(self._request.url)[1] == "/openapi"
         return self._line({"answer": {**_head(answer), **masking.body(answer.body, description=description)}})
 
-    def streamed(self, answer: ReceivedAnswer, events: list[str], failure: Exception | None) -> Mapping[str, object]:
+    def streamed(self, answer: ReceivedResponse, events: list[str], failure: Exception | None) -> Mapping[str, object]:
         """Return the line for a response that the client has read as a stream."""
         broken = {} if failure is None else {"failure": _failure(failure)}
         return self._line({"answer": {**_head(answer), "events": events}, **broken})
@@ -197,7 +197,7 @@ class _Exchange:
         }
 
 
-def _head(answer: ReceivedAnswer) -> Mapping[str, object]:
+def _head(answer: ReceivedResponse) -> Mapping[str, object]:
     return {"status": answer.status, "headers": masking.headers(answer.headers)}
 
 

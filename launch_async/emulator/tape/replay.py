@@ -27,7 +27,7 @@ _ADDED: Final = (hdrs.DATE, hdrs.SERVER, hdrs.CONTENT_TYPE)
 _Key: TypeAlias = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
-class ReplayedAnswer(web.Response):
+class ReplayedResponse(web.Response):
     """The recorded response of an exchange, without the headers that aiohttp would add."""
 
     def __init__(self, exchange: TapedExchange) -> None:

@@ -19,7 +19,7 @@ _KEY: Final = os.urandom(32)
 _UID: Final = r"blt[0-9a-f]{16}|[0-9a-f]{24}"
 _IS_UID: Final = re.compile(_UID)
 # Each pattern can match only at the start of a token, so that the search takes linear time.
-_FINDS: Final = re.compile(
+_RECOGNIZED: Final = re.compile(
     r"((?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://\S+"
     r"|(?<!\S)[^\s@]+@[^\s@]+"
     rf"|(?<![0-9A-Za-z])(?:{_UID})(?![0-9A-Za-z])"
@@ -98,7 +98,7 @@ def _segments(segments: Iterable[str]) -> Iterator[str]:
 
 def sentence(text: str) -> str:
     """Return a message with its known words, and stand-ins for UIDs, addresses and each run of other words."""
-    parts = enumerate(_FINDS.split(text))
+    parts = enumerate(_RECOGNIZED.split(text))
     return "".join(_address(part) if position % 2 else _words(part) for position, part in parts)
 
 

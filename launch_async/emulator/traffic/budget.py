@@ -38,7 +38,7 @@ class Verdict:
 class Counter(Protocol):
     """A method of counting requests."""
 
-    def arrive(self, now: float) -> Verdict:
+    def count(self, now: float) -> Verdict:
         """Count a request that arrives at ``now`` (monotonic seconds), and grant or refuse it."""
         ...
 
@@ -51,7 +51,7 @@ class SlidingSecond:
         self._count_refused = count_refused
         self._arrivals: deque[float] = deque()
 
-    def arrive(self, now: float) -> Verdict:
+    def count(self, now: float) -> Verdict:
         """Count a request that arrives at ``now``, and decide about it."""
         arrivals = self._arrivals
         while arrivals and arrivals[0] <= now - 1.0:
@@ -72,7 +72,7 @@ class ClockSecond:
         self._second = -1
         self._counted = 0
 
-    def arrive(self, now: float) -> Verdict:
+    def count(self, now: float) -> Verdict:
         """Count a request that arrives at ``now``, and decide about it."""
         second = math.floor(now)
         if second != self._second:
@@ -92,7 +92,7 @@ class TokenBucket:
         self._tokens = float(limit)
         self._at = -math.inf
 
-    def arrive(self, now: float) -> Verdict:
+    def count(self, now: float) -> Verdict:
         """Count a request that arrives at ``now``, and decide about it."""
         self._tokens = min(float(self._limit), self._tokens + (now - self._at) * self._limit)
         self._at = now
@@ -130,7 +130,7 @@ class Budget:
         for organization in list(self._state.organizations.values()):
             organization.rate_limit = self._options.rate_limit
 
-    def arrive(self, organization: Organization, *, write: bool) -> Verdict | None:
+    def count(self, organization: Organization, *, write: bool) -> Verdict | None:
         """Count a request of ``organization`` that arrives now, and grant or refuse it; None without a limit."""
         if organization.rate_limit is None:
             return None
@@ -140,4 +140,4 @@ class Budget:
             made = COUNTERS[self._options.rate_window]
             counter = made(organization.rate_limit, count_refused=self._options.count_refused)
             self._counters[key] = counter
-        return counter.arrive(self._clock.ticks())
+        return counter.count(self._clock.ticks())

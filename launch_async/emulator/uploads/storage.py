@@ -110,7 +110,7 @@ class Storage:
             archive=self._folder / f"{uid}.zip",
             expires_at=self._clock.now() + self._options.upload_seconds,
         )
-        self._state.keep(upload)
+        self._state.add(upload)
         return upload
 
     def upload_target(self, upload: Upload) -> Record:

@@ -15,7 +15,7 @@ from launch_async._views import Displayable
 from launch_async.fleet.plan.reading import Reading
 from launch_async.http.operation import check_uid
 from launch_async.models.deployment import DeploymentStatus
-from launch_async.wire.moments import parse_iso
+from launch_async.wire.timestamps import parse_iso
 
 __all__ = ["Cost", "Selection", "Target", "matches", "several"]
 

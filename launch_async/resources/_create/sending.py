@@ -9,7 +9,7 @@ from typing import Final, Self, cast
 import attrs
 
 from launch_async.http.service_clock import ServiceClock
-from launch_async.wire.moments import parse_iso
+from launch_async.wire.timestamps import parse_iso
 
 __all__ = ["CreationClock", "SendRecord"]
 

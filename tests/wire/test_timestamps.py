@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from launch_async.wire.moments import format_iso, parse_epoch_ms, parse_http_date, parse_iso
+from launch_async.wire.timestamps import format_iso, parse_epoch_ms, parse_http_date, parse_iso
 
 NINE = datetime(2026, 5, 4, 9, tzinfo=UTC)
 
