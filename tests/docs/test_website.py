@@ -97,6 +97,18 @@ def test_a_function_has_its_signature_its_parameters_and_its_errors() -> None:
     assert "\n- [`ArchiveError`][launch_async.errors.ArchiveError?]: " in text
 
 
+def test_types_of_a_signature_that_no_list_names_have_links() -> None:
+    get = markdown("launch_async.resources.deployments.Deployments.get", Options())
+    projects = markdown("launch_async.client.LaunchClient.projects", Options())
+    deploy = markdown("launch_async.client.LaunchClient.deploy", Options())
+
+    deployment = "[`Deployment`][launch_async.models.deployment.Deployment?]"
+    assert get.endswith(f"\n\nTypes in the signature: {deployment}.\n")
+    assert projects.endswith("Types in the signature: [`Projects`][launch_async.resources.projects.Projects?].\n")
+    assert f"\n**Returns:**\n\n- {deployment}: " in deploy
+    assert "Types in the signature" not in deploy
+
+
 def test_launch_sync_is_described_without_await_and_not_in_the_search() -> None:
     text = markdown("launch_sync.client.LaunchClient.deploy", Options())
 

@@ -129,6 +129,7 @@ def _described(thing: Documented, options: Options) -> Iterator[str]:
     yield from _docstring(thing)
     if constructor:
         yield from _docstring(constructor)
+    yield _types(thing, constructor)
     for name, member in _members(thing, options):
         yield _heading(name, member, options.heading_level)
         inner = replace(options, heading_level=options.heading_level + 1, members=None)
@@ -250,6 +251,39 @@ def _parameters(parameters: griffe.Parameters) -> list[str]:
         if one.kind is kind.positional_only and after is not kind.positional_only:
             parts.append("/")
     return parts
+
+
+def _types(thing: Documented, constructor: griffe.Function | None) -> str:
+    """Return links to the types of a signature that no list of the docstring links. Markdown has no links in code."""
+    listed = {name for one in (thing, constructor) if one is not None for name in _listed(one)}
+    expressions = [
+        expression
+        for function in (_sources_overloads(thing) or [constructor or thing])
+        for name, expression in _annotations(function)
+        if name not in listed
+    ]
+    parts = (part for one in expressions if isinstance(one, griffe.Expr) for part in one.iterate(flat=True))
+    links = {path: f"[`{part}`][{path}?]" for part in parts if (path := _path(part)) and path != thing.canonical_path}
+    return f"Types in the signature: {', '.join(links.values())}." if links else ""
+
+
+def _annotations(thing: Documented) -> Iterator[tuple[str, Expression]]:
+    """Yield the annotations of a signature with the names of the parameters, and `return` for the result."""
+    if thing.is_attribute:
+        yield "return", thing.annotation
+    if thing.is_function:
+        yield from ((one.name, one.annotation) for one in thing.parameters)
+        yield "return", thing.returns
+
+
+def _listed(thing: Documented) -> Iterator[str]:
+    """Yield the names of the parameters that a docstring lists, and `return` if it describes the result."""
+    kinds = griffe.DocstringSectionKind
+    for section in thing.docstring.parsed if thing.docstring else ():
+        if section.kind in (kinds.parameters, kinds.other_parameters):
+            yield from (one.name for one in section.value)
+        elif section.kind in (kinds.returns, kinds.yields):
+            yield "return"
 
 
 def _code(text: str) -> str:
