@@ -262,7 +262,7 @@ class _Connection:
 
 def _check_kind(credentials: object, kind: type) -> None:
     if not isinstance(credentials, kind):
-        raise ConfigurationError(f"The credentials must be {kind.__name__}(...), not a {kind_of(credentials)}.")
+        raise ConfigurationError(f"The credentials must be {kind.__name__}(...), not {kind_of(credentials)}.")
 
 
 def _user(email: str, password: str, second_factor: str | None) -> dict[str, JSONValue]:

@@ -28,7 +28,7 @@ def scope_set(scopes: Collection[str] | None) -> frozenset[str] | None:
         return None
     if not isinstance(scopes, Collection):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(
-            f"The scopes must be a list, or a string with spaces between the scopes, not a {type(scopes).__name__}."
+            f"The scopes must be a list, or a string with spaces between the scopes, not {type(scopes).__name__}."
         )
     return frozenset(scopes.split() if isinstance(scopes, str) else scopes)
 
@@ -37,9 +37,9 @@ def check_credentials(credentials: object) -> None:
     """Raise an error if the argument is not a credentials object, for example if it is the bare token."""
     if credentials is not None and (isinstance(credentials, type) or not hasattr(credentials, "bound")):
         # Name the type only: the value may be the token.
-        kind = "class" if isinstance(credentials, type) else kind_of(credentials)
+        kind = "a class" if isinstance(credentials, type) else kind_of(credentials)
         raise ConfigurationError(
-            f"The credentials must be an object such as AccessToken(...) or Authtoken(...), not a {kind}."
+            f"The credentials must be an object such as AccessToken(...) or Authtoken(...), not {kind}."
         )
 
 

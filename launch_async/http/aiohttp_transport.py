@@ -139,7 +139,7 @@ class AiohttpTransport:
         else:
             self._session = session
             raise ConfigurationError(
-                "this client belongs to another event loop. Close a client on the event loop that uses it"
+                "This client belongs to another event loop. Close a client on the event loop that uses it"
             )
 
     async def _end(self, session: aiohttp.ClientSession) -> None:
@@ -150,7 +150,7 @@ class AiohttpTransport:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
-            raise ClosedError("the client is closed. Create a new client, and keep it open until its last call")
+            raise ClosedError("The client is closed. Create a new client, and keep it open until its last call")
         if self._pid != os.getpid():
             self._leave_to_parent()
         loop = asyncio.get_running_loop()
@@ -158,13 +158,13 @@ class AiohttpTransport:
             self._loop = loop
         elif self._loop is not loop:
             raise ConfigurationError(
-                "this client belongs to another event loop. Create one client per event loop (the clients share the "
+                "This client belongs to another event loop. Create one client per event loop (the clients share the "
                 "organization's rate limit), or use launch_sync from threads"
             )
         if self._session is None:
             self._session = _new_session()
         elif self._session.closed:
-            raise ClosedError("the aiohttp session that you passed to this client is closed. Pass an open session")
+            raise ClosedError("The aiohttp session that you passed to this client is closed. Pass an open session")
         return self._session
 
     def _leave_to_parent(self) -> None:
@@ -257,7 +257,7 @@ class AiohttpTransport:
                     raise
             # The connection broke because the file became shorter.
             raise ResponseLost(
-                f"the file {body.path.name!r} became shorter during the upload: {payload.short_by:,} of its "
+                f"The file {body.path.name!r} became shorter during the upload: {payload.short_by:,} of its "
                 f"{body.size:,} bytes are missing. Make sure that no program writes to the file, and upload it again",
                 operation=request.operation,
                 retryable=False,
@@ -342,7 +342,7 @@ def check_transport(transport: object, **others: object) -> None:
             else f"an object of type {type(transport).__name__}"
         )
         raise ConfigurationError(
-            f"transport must be an object with the methods async send(request) and async close(), not {kind}"
+            f"The transport must be an object with the methods async send(request) and async close(), not {kind}"
         )
     if given := [name for name, option in others.items() if option is not None]:
         raise ConfigurationError(
@@ -419,7 +419,7 @@ def _check_proxy(proxy: Secret) -> None:
     """
     if not _is_usable(proxy):
         raise ConfigurationError(
-            "the proxy must be an http or https URL with a host; SOCKS is not supported. The URL comes from proxy= or "
+            "The proxy must be an http or https URL with a host; SOCKS is not supported. The URL comes from proxy= or "
             "from the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY). The SDK does not show the URL, because it may "
             "contain credentials. Pass proxy='' to use no proxy"
         )
@@ -574,7 +574,7 @@ async def _watched(tracker: aiohttp.UploadTracker, body: FileBody) -> AsyncGener
                 if body.on_progress is not None:
                     body.on_progress(sent)
             elif clock() - since > body.idle_timeout:
-                raise AttemptTimeout(f"the upload made no progress for {body.idle_timeout:g} s. Try again")
+                raise AttemptTimeout(f"The upload made no progress for {body.idle_timeout:g} s. Try again")
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -256,7 +256,7 @@ def _response(answer: ResponseLike, *, streamed: bool = False) -> Response:
         return answer
     if not all(hasattr(answer, name) for name in ("status", "headers", "body")):
         raise ConfigurationError(
-            f"a transport or middleware returned an object of type {type(answer).__name__} instead of a response. "
+            f"A transport or middleware returned an object of type {type(answer).__name__} instead of a response. "
             "Return Response(status, headers, body), or another object with the attributes status, headers and body"
         )
     stream: BodyStream | None = getattr(answer, "stream", None) if streamed else None
@@ -280,7 +280,7 @@ def too_large(request: Request, size: int | None = None) -> ResponseTooLarge:
     """Return the error for a response that is too long; `size` is the announced size in bytes, if known."""
     excess = f" ({file_size(size)})" if size is not None else ""
     return ResponseTooLarge(
-        f"the response to {request.operation or request.method} is too large{excess}. The limit is "
+        f"The response to {request.operation or request.method} is too large{excess}. The limit is "
         f"{file_size(request.response_limit)}. Request less data, for example with limit=, or pass a larger "
         "response_limit= to the client. If the response should be small, check base_url and the proxies: another "
         "server may have answered",
@@ -294,7 +294,7 @@ def _translated(error: OSError, request: Request) -> TransportError:
     host = urlsplit(request.url).hostname
     if isinstance(error, TimeoutError) and was_unsent(error.__cause__):
         return ConnectError(
-            f"could not connect to {host} within {request.timeout or 0:g} s. Check the network, the proxies, and "
+            f"Could not connect to {host} within {request.timeout or 0:g} s. Check the network, the proxies, and "
             "base_url if you passed it",
             operation=request.operation,
         )
@@ -302,9 +302,9 @@ def _translated(error: OSError, request: Request) -> TransportError:
         return AttemptTimeout(f"{host} did not respond within {request.timeout or 0:g} s", operation=request.operation)
     if isinstance(error, (ConnectionRefusedError, socket.gaierror)):
         return ConnectError(
-            f"could not connect to {host}: {error.strerror or type(error).__name__}", operation=request.operation
+            f"Could not connect to {host}: {error.strerror or type(error).__name__}", operation=request.operation
         )
     return ResponseLost(
-        f"the connection to {host} broke before the response was complete ({type(error).__name__})",
+        f"The connection to {host} broke before the response was complete ({type(error).__name__})",
         operation=request.operation,
     )

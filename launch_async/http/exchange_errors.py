@@ -57,7 +57,7 @@ def translated(error: BaseException, request: Request, sends: int, *, maybe_sent
         reason, lasting = _reason(error)
         is_secure = isinstance(error, aiohttp.ClientConnectorSSLError | aiohttp.ClientConnectorCertificateError)
         return ConnectError(
-            f"{_NOT_SECURE if is_secure else 'could not connect'} to {host}: {reason}",
+            f"{_NOT_SECURE if is_secure else 'Could not connect'} to {host}: {reason}",
             operation=operation,
             retryable=False if lasting else None,
         )
@@ -66,13 +66,13 @@ def translated(error: BaseException, request: Request, sends: int, *, maybe_sent
     if isinstance(error, (ValueError, aiohttp.NonHttpUrlClientError)) and not _is_malformed(error):
         # The URL or a header is malformed. The error of aiohttp repeats the value, which may be a secret.
         return ConnectError(
-            f"the request cannot be sent, because its URL or a header is malformed ({type(error).__name__})",
+            f"The request cannot be sent, because its URL or a header is malformed ({type(error).__name__})",
             operation=operation,
             retryable=False,
         )
     if _is_malformed(error):
         return MalformedResponse(
-            f"the response from {host} cannot be read: {_fault(error)}. Check base_url and the proxies: another server "
+            f"The response from {host} cannot be read: {_fault(error)}. Check base_url and the proxies: another server "
             "may have answered",
             operation=operation,
         )
@@ -80,13 +80,13 @@ def translated(error: BaseException, request: Request, sends: int, *, maybe_sent
         # With TLS 1.3, a server that requires a client certificate may break the connection after the handshake.
         hint = f". If this happens every time, perhaps {_NEEDS_CERTIFICATE}" if request.url.startswith("https:") else ""
         return ResponseLost(
-            f"the connection to {host} broke before the response was complete ({type(error).__name__}){hint}",
+            f"The connection to {host} broke before the response was complete ({type(error).__name__}){hint}",
             operation=operation,
         )
     return None
 
 
-_NOT_SECURE: Final = "could not establish a secure connection"
+_NOT_SECURE: Final = "Could not establish a secure connection"
 _NETWORK: Final = "Check the network, the proxies, and base_url if you passed it"
 
 

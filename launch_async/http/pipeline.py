@@ -198,7 +198,7 @@ class Pipeline:
     def __reduce__(self) -> NoReturn:
         # Pickling an object that uses the pipeline, such as launch.projects or launch.fleet, also ends here.
         raise TypeError(
-            "a LaunchClient cannot be pickled or copied, because it contains connections and credentials. Pickle its "
+            "A LaunchClient cannot be pickled or copied, because it contains connections and credentials. Pickle its "
             "settings (region, organization_uid) and references such as DeploymentRef, and call from_env() or "
             "LaunchClient(...) in the other process. In the same process, with_options() derives another client"
         )
@@ -346,7 +346,7 @@ class Pipeline:
         request = self._request(call, state.credentials)
         time_left = state.ends - state.clock()
         if not time_left > 0:
-            raise DeadlineExceeded(f"the deadline passed before {operation.name} could be sent")
+            raise DeadlineExceeded(f"The deadline passed before {operation.name} could be sent")
         permit, meters = None, METERS.get()
         if operation.budgeted:
             priority = max(meter.priority for meter in meters) if meters else Priority.INTERACTIVE
@@ -404,7 +404,7 @@ class Pipeline:
         operation = call.operation
         if self._credentials is None:
             raise ConfigurationError(
-                "this client has no credentials. Pass Authtoken(...) with organization_uid=..., AccessToken(...), "
+                "This client has no credentials. Pass Authtoken(...) with organization_uid=..., AccessToken(...), "
                 "AppCredentials(...) or OAuthCredentials(...) to the client, or use LaunchClient.from_env()",
                 operation=operation.name,
             )
@@ -425,7 +425,7 @@ class Pipeline:
 
     def _check_open(self) -> None:
         if self.is_closed:
-            raise ClosedError("the client is closed. Create a new client, and keep it open until its last call")
+            raise ClosedError("The client is closed. Create a new client, and keep it open until its last call")
 
     def _request(self, call: Call, credentials: Mapping[str, str]) -> Request:
         """Return the request of a call, with the current credentials."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from launch_async._text import count_of
 from launch_async.errors import APIError, LaunchError, QuotaExceededError
 from launch_async.http.pipeline import Pipeline
 
@@ -69,8 +70,8 @@ def quota_reclassifier(pipeline: Pipeline) -> Callable[[APIError], Awaitable[Lau
             return error
         reset = f". The quota resets at {usage.usage_reset}" if usage.usage_reset else ""
         exceeded = QuotaExceededError(
-            f"all {usage.max_cache_revalidations} cache revalidations of the day are used{reset}. A deployment also "
-            "purges the whole cache, and does not count against the quota",
+            f"The daily quota of {count_of(usage.max_cache_revalidations or 0, 'cache revalidation')} is used up"
+            f"{reset}. A deployment also purges the whole cache, and does not count against the quota",
             operation=error.operation,
             status=error.status,
             codes=error.codes,

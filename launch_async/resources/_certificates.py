@@ -114,7 +114,7 @@ def _loaded(name: str, pem: str) -> x509.Certificate:
         from cryptography import x509
     except ImportError:
         raise ConfigurationError(
-            "the check of a certificate needs the library cryptography, which is not installed. Run: "
+            "The check of a certificate needs the library cryptography, which is not installed. Run: "
             "pip install 'contentstack-launch[certificates]'"
         ) from None
     try:

@@ -311,7 +311,7 @@ def mismatch(operation: Operation, response: Response, problems: list[str]) -> D
     if response.drop_connection is not None:
         response.drop_connection()
     return DecodeError(
-        f"the response to {operation.name} does not have the documented format: {'; '.join(problems[:5])}. "
+        f"The response to {operation.name} does not have the documented format: {'; '.join(problems[:5])}. "
         "Check base_url and the proxies: another server may have answered",
         problems=problems,
         operation=operation.name,
@@ -325,7 +325,7 @@ def foreign_answer(operation: Operation, response: Response, problem: str) -> De
     if response.drop_connection is not None:
         response.drop_connection()
     error = DecodeError(
-        f"the response to {operation.name} belongs to another request: {problem}. A proxy may have sent a response "
+        f"The response to {operation.name} belongs to another request: {problem}. A proxy may have sent a response "
         "twice. The SDK closed the connection",
         problems=[problem],
         operation=operation.name,

@@ -627,7 +627,7 @@ class _LogReading(Generic[L]):
 
 def _no_server_logs(error: InternalServerError) -> ServerLogsUnavailable:
     return ServerLogsUnavailable(
-        "the service returned no server logs. Only server-rendered deployments have server logs; static sites do not",
+        "The service returned no server logs. Only server-rendered deployments have server logs; static sites do not",
         operation=error.operation,
         status=error.status,
         codes=error.codes,

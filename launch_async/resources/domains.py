@@ -154,7 +154,7 @@ class Domains(Resource):
             if domain.uid == uids["domain_uid"]:
                 return domain
         raise NotFoundError(
-            f"environment {uids['environment_uid']} has no domain {uids['domain_uid']}. "
+            f"Environment {uids['environment_uid']} has no domain {uids['domain_uid']}. "
             "launch.domains.list(project_uid, environment_uid) returns its domains",
             operation=_UPDATE.name,
         )
@@ -174,7 +174,7 @@ class Domains(Resource):
             if change.is_shown_by(now, before):
                 return now
         raise AmbiguousOutcome(
-            f"the response to the change of domain {before.url} was lost ({lost.message}), and the domain does not "
+            f"The response to the change of domain {before.url} was lost ({lost.message}), and the domain does not "
             "show whether the service made the change. Check launch.domains.list(project_uid, environment_uid) or the "
             "certificate of the site before you send the change again",
             candidates=[uids["domain_uid"]],

@@ -127,7 +127,7 @@ def only(kind: str, wanted: str, items: Sequence[N], *, globs: bool = False) -> 
     listing = "launch.projects.list()" if kind == "project" else "launch.environments.list(project_uid)"
     advice = f"Similar names: {_offered(close)}" if close else f"{listing} returns all names ({len(items):,} in total)"
     raise NameNotFound(
-        f"no {kind} matches {wanted!r}. Names are case-sensitive. {advice if items else 'The listing is empty'}",
+        f"No {kind} matches {wanted!r}. Names are case-sensitive. {advice if items else 'The listing is empty'}",
         candidates={item.uid: item.name or "" for item in close},
         operation="find",
     )

@@ -37,9 +37,9 @@ def unlike_a_list(awaited: str) -> Callable[[C], C]:
     """
     whole = "await pager" if awaited else "list(pager)"
     advice = {
-        "__len__": f"a Pager has no len(), because it reads items later. Use len({whole}) or {awaited}pager.total()",
-        "__getitem__": f"a Pager is not a list. Use {whole}, or {awaited}pager.first() for the first item",
-        "__bool__": f"a Pager has no truth value, because it reads items later. Use {awaited}pager.first() is None",
+        "__len__": f"A Pager has no len(), because it reads items later. Use len({whole}) or {awaited}pager.total()",
+        "__getitem__": f"A Pager is not a list. Use {whole}, or {awaited}pager.first() for the first item",
+        "__bool__": f"A Pager has no truth value, because it reads items later. Use {awaited}pager.first() is None",
     }
 
     def refusal(message: str) -> Callable[..., object]:

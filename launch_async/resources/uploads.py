@@ -112,13 +112,13 @@ class Uploads(Resource):
         request = _upload_request(upload_url, FileBody(path, _checked_size(path), on_progress=on_progress))
         if nearly_over(upload_url):
             raise StorageError(
-                "the signed URL is more than nine minutes old, and is valid for only ten minutes. Request a new URL",
+                "The signed URL is more than nine minutes old, and is valid for only ten minutes. Request a new URL",
                 operation=_SEND,
                 retryable=True,
             )
         if not self._allow_http and (host := plain_http_host(upload_url.upload_url)):
             raise StorageError(
-                f"the signed URL uses http, so the upload to {host} would not be encrypted. To allow this, pass "
+                f"The signed URL uses http, so the upload to {host} would not be encrypted. To allow this, pass "
                 "allow_http=True to the client",
                 operation=_SEND,
             )
@@ -127,7 +127,7 @@ class Uploads(Resource):
         except TransportError as error:
             # A redirect is a failure, and the SDK must not retry the upload with the same URL (FACTS §5).
             raise StorageError(
-                f"the upload failed: {error.message}", operation=_SEND, retryable=error.retryable
+                f"The upload failed. {error.message}", operation=_SEND, retryable=error.retryable
             ) from error
         if not 200 <= response.status < 300:
             raise _refusal(response, upload_url)
@@ -201,7 +201,7 @@ def _refusal(response: Response, upload_url: SignedUploadUrl) -> StorageError:
     retry_after = parse_retry_after(response.header("Retry-After"), date=response.header("Date"))
     later = "" if retry_after is None else f" in {retry_after:.0f} s"
     return StorageError(
-        f"the storage refused the upload{f': {message}' if message else ''}. Request a new URL and send the file "
+        f"The storage refused the upload{f': {message}' if message else ''}. Request a new URL and send the file "
         f"again{later}",
         operation=_SEND,
         status=response.status,

@@ -177,7 +177,7 @@ async def test_a_call_that_needs_credentials_fails_without_them_before_it_is_sen
     transport = FakeTransport(answer(200, {}))
     async with client_on(transport, credentials=None, organization_uid=None) as launch:
         with pytest.raises(
-            ConfigurationError, match=r"this client has no credentials. Pass Authtoken.*operation listProjects"
+            ConfigurationError, match=r"This client has no credentials. Pass Authtoken.*operation listProjects"
         ):
             await launch.projects.list().to_list()
 
@@ -211,11 +211,9 @@ async def test_with_options_refuses_a_retry_policy_of_the_wrong_type() -> None:
         client_on(FakeTransport()).with_options(retry=None)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("credentials", "kind"), [(TOKEN, "str"), (AccessToken, "class")])
+@pytest.mark.parametrize(("credentials", "kind"), [(TOKEN, "str"), (AccessToken, "a class")])
 def test_credentials_of_the_wrong_type_are_refused(credentials: object, kind: str) -> None:
-    with pytest.raises(
-        ConfigurationError, match=rf"must be an object such as AccessToken\(\.\.\.\) .* not a {kind}\.$"
-    ):
+    with pytest.raises(ConfigurationError, match=rf"must be an object such as AccessToken\(\.\.\.\) .* not {kind}\.$"):
         LaunchClient(credentials)  # type: ignore[arg-type]
 
 

@@ -23,7 +23,7 @@ async def test_an_exhausted_quota_is_reported_and_not_retried(start):
         uids = project.uid, next(iter(project.environments))
         await client.environments.revalidate_cache(*uids, path="/")
 
-        with pytest.raises(QuotaExceededError, match="all 1 cache revalidations of the day are used") as failure:
+        with pytest.raises(QuotaExceededError, match="The daily quota of 1 cache revalidation is used up") as failure:
             await client.environments.revalidate_cache(*uids, path="/")
 
     assert (failure.value.status, failure.value.retryable) == (429, False)

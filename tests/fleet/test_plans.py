@@ -343,7 +343,7 @@ async def test_a_name_in_a_file_that_no_environment_has_is_refused(client: Launc
     path = tmp_path / "targets"
     path.write_text("shop stagign")
 
-    with pytest.raises(NameNotFound, match=r"no environment of project shop matches 'stagign'.*'staging' \(\w{24}\)"):
+    with pytest.raises(NameNotFound, match=r"No environment of project shop matches 'stagign'.*'staging' \(\w{24}\)"):
         await client.fleet.select(file=path)
 
 
@@ -361,7 +361,7 @@ async def test_a_deletion_is_planned_by_exact_names_only(client: LaunchClient) -
     plan = await client.fleet.plan_delete([("shop", "staging")])
 
     assert [one.target.label for one in plan.operations] == ["shop/staging"]
-    with pytest.raises(NameNotFound, match=r"no environment of project shop matches 'stag\*'"):
+    with pytest.raises(NameNotFound, match=r"No environment of project shop matches 'stag\*'"):
         await client.fleet.plan_delete([("shop", "stag*")])
 
 

@@ -314,7 +314,7 @@ async def test_a_malformed_proxy_is_named_before_a_request_is_sent(
     if where == "environment":
         # The environment may leave out the scheme.
         monkeypatch.setenv("HTTPS_PROXY", "x://proxy" if proxy == "proxy" else proxy)
-    with pytest.raises(ConfigurationError, match="the proxy must be an http or https URL with a host"):
+    with pytest.raises(ConfigurationError, match="The proxy must be an http or https URL with a host"):
         raise await failure_of("https://launch.test", proxy=proxy if where == "argument" else None)
 
 

@@ -123,7 +123,7 @@ async def test_no_frame_of_the_error_contains_the_token_or_the_answer(log: bool)
 
 async def test_an_answer_that_announces_too_much_is_not_read() -> None:
     async with serving(answering(BLOCK + b"x")) as origin, client_of(origin) as launch:
-        with pytest.raises(ResponseTooLarge, match=r"the response to getProject is too large \(64\.0 KiB\)") as caught:
+        with pytest.raises(ResponseTooLarge, match=r"The response to getProject is too large \(64\.0 KiB\)") as caught:
             await launch.projects.get(PROJECT)
 
     assert caught.value.size == LIMIT + 1

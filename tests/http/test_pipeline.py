@@ -398,7 +398,7 @@ async def test_a_call_without_time_sends_nothing(timeout: float) -> None:
     transport, limiter = FakeTransport(DONE), RecordingLimiter()
 
     async with client_on(transport, limiter=limiter) as launch:
-        with pytest.raises(DeadlineExceeded, match="the deadline passed before POST /anything could be sent") as caught:
+        with pytest.raises(DeadlineExceeded, match="The deadline passed before POST /anything could be sent") as caught:
             await launch.request("POST", "/anything", timeout=timeout)
 
     assert not caught.value.ambiguous

@@ -74,7 +74,7 @@ def caused(cause: ssl.SSLError) -> aiohttp.ClientOSError:
         (
             aiohttp.ClientConnectorError(KEY, OSError(111, "Connection refused")),
             ConnectError,
-            "could not connect to launch.test: Connection refused. Check the network, the proxies, and base_url if",
+            "Could not connect to launch.test: Connection refused. Check the network, the proxies, and base_url if",
             True,
         ),
         (caused(ssl.SSLError(1, "TLSV13_ALERT_CERTIFICATE_REQUIRED")), ConnectError, "requires a client cert", False),
@@ -82,7 +82,7 @@ def caused(cause: ssl.SSLError) -> aiohttp.ClientOSError:
         (
             aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "Name or service not known")),
             ConnectError,
-            "could not connect to launch.test: the host name launch.test cannot be found",
+            "Could not connect to launch.test: the host name launch.test cannot be found",
             True,
         ),
         (aiohttp.ConnectionTimeoutError("late"), ConnectError, "connecting took more than 10 s", True),
@@ -101,13 +101,13 @@ def caused(cause: ssl.SSLError) -> aiohttp.ClientOSError:
         (
             aiohttp.ClientConnectorCertificateError(KEY, ssl.SSLCertVerificationError("self-signed")),
             ConnectError,
-            "could not establish a secure connection to launch.test.*pass ssl_context=",
+            "Could not establish a secure connection to launch.test.*pass ssl_context=",
             False,
         ),
         (
             aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError("wrong version")),
             ConnectError,
-            "could not establish a secure connection to launch.test",
+            "Could not establish a secure connection to launch.test",
             False,
         ),
         (aiohttp.ServerDisconnectedError(), ResponseLost, "broke before the response was complete", True),
@@ -399,7 +399,7 @@ async def test_a_request_to_a_closed_port_was_never_sent(transport: AiohttpTrans
     error = await failure_of(transport, Request("GET", f"http://127.0.0.1:{unused_tcp_port}/"))
 
     assert type(error) is ConnectError
-    assert f"could not connect to 127.0.0.1:{unused_tcp_port}: Connect" in str(error)
+    assert f"Could not connect to 127.0.0.1:{unused_tcp_port}: Connect" in str(error)
 
 
 async def test_an_https_request_to_a_plain_port_was_never_sent(transport: AiohttpTransport) -> None:
@@ -428,7 +428,7 @@ async def test_a_call_of_a_closed_client_raises_closed_error() -> None:
     launch = client_of("http://127.0.0.1:9")
     await launch.close()
 
-    with pytest.raises(ClosedError, match=r"the client is closed\. Create a new client, and keep it open until"):
+    with pytest.raises(ClosedError, match=r"The client is closed\. Create a new client, and keep it open until"):
         await launch.projects.get(PROJECT)
 
 
@@ -725,7 +725,7 @@ async def test_an_upload_without_progress_is_ended(
         )
 
     assert type(error) is AttemptTimeout
-    assert "the upload made no progress for 0.02 s" in str(error)
+    assert "The upload made no progress for 0.02 s" in str(error)
 
 
 async def test_an_upload_that_is_reset_is_a_lost_answer(transport: AiohttpTransport, file: Path) -> None:
@@ -835,7 +835,7 @@ async def test_a_private_authority_is_refused_and_then_trusted(tls: tuple[ssl.SS
     origin = f"https://127.0.0.1:{runner.addresses[0][1]}"
     try:
         async with client_of(origin) as launch:
-            with pytest.raises(ConnectError, match=r"could not establish a secure connection to 127\.0\.0\.1"):
+            with pytest.raises(ConnectError, match=r"Could not establish a secure connection to 127\.0\.0\.1"):
                 await launch.projects.get(PROJECT)
         async with client_of(origin, ssl_context=trusting) as launch:
             assert (await launch.projects.get(PROJECT)).uid == PROJECT

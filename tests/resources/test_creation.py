@@ -240,7 +240,7 @@ async def test_a_used_quota_is_distinguished_from_a_rate_limit() -> None:
         (environment,) = project.environments
         await launch.environments.revalidate_cache(project.uid, environment, path="/")
 
-        with pytest.raises(QuotaExceededError, match="all 1 cache revalidations of the day are used") as caught:
+        with pytest.raises(QuotaExceededError, match="The daily quota of 1 cache revalidation is used up") as caught:
             await launch.environments.revalidate_cache(project.uid, environment, path="/")
 
     assert emulator.ledger.count("revalidateCdnCache") == 2

@@ -106,7 +106,7 @@ async def test_an_unknown_name_is_refused_with_similar_names(
         await launch.find(wanted)
 
     assert caught.value.candidates == {project.uid: "shop-de"}
-    assert f"no project matches {wanted!r}. Names are case-sensitive. Similar names: 'shop-de' ({project.uid})" in str(
+    assert f"No project matches {wanted!r}. Names are case-sensitive. Similar names: 'shop-de' ({project.uid})" in str(
         caught.value
     )
 
@@ -120,7 +120,7 @@ async def test_an_error_without_similar_names_says_how_to_list_all(
         NameNotFound, match=r"launch\.environments\.list\(project_uid\) returns all names \(1 in total\)"
     ):
         await launch.find("shop", "xyz")
-    with pytest.raises(NameNotFound, match=rf"no environment of project {shop.uid} matches"):
+    with pytest.raises(NameNotFound, match=rf"No environment of project {shop.uid} matches"):
         await launch.find("shop", "xyz")
 
 

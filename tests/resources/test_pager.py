@@ -231,13 +231,13 @@ async def test_an_awaited_pager_is_the_list() -> None:
     [
         (
             len,
-            r"a Pager has no len\(\), because it reads items later. Use len\(await pager\) or await pager\.total\(\)",
+            r"A Pager has no len\(\), because it reads items later. Use len\(await pager\) or await pager\.total\(\)",
         ),
-        (bool, r"a Pager has no truth value.* Use await pager\.first\(\) is None"),
-        (list, r"a Pager is not a list. Use await pager, or await pager\.first\(\) for the first item"),
-        (lambda pager: pager[0], r"a Pager is not a list"),
-        (lambda pager: pager[:3], r"a Pager is not a list"),
-        (lambda pager: "uid" in pager, r"a Pager is not a list"),
+        (bool, r"A Pager has no truth value.* Use await pager\.first\(\) is None"),
+        (list, r"A Pager is not a list. Use await pager, or await pager\.first\(\) for the first item"),
+        (lambda pager: pager[0], r"A Pager is not a list"),
+        (lambda pager: pager[:3], r"A Pager is not a list"),
+        (lambda pager: "uid" in pager, r"A Pager is not a list"),
     ],
 )
 def test_using_a_pager_as_a_list_is_an_error_that_names_the_call(use: Callable[[Any], object], problem: str) -> None:

@@ -832,7 +832,7 @@ async def test_a_refusal_of_storage_is_reported_without_the_signature(status: in
     xml = b"<Error><Code>AccessDenied</Code><Message>%s</Message></Error>" % words
     target = signed(fields=(FormField(form_field_key="Policy", form_field_value="policy-hidden"),))
     async with client_on(FakeTransport(Response(status, body=xml))) as launch:
-        with pytest.raises(StorageError, match="the storage refused the upload: Policy expired") as caught:
+        with pytest.raises(StorageError, match="The storage refused the upload: Policy expired") as caught:
             await launch.uploads.send(target, site)
 
     assert (caught.value.status, caught.value.retryable, caught.value.operation) == (status, True, "upload")
@@ -903,7 +903,7 @@ async def test_a_dropped_connection_of_storage_is_reported(emulator: LaunchEmula
     async with client_of(emulator, retry=ONCE) as launch:
         target = await launch.uploads.url_for_project()
 
-        with pytest.raises(StorageError, match=r"the upload failed: the connection to 127\.0\.0\.1") as caught:
+        with pytest.raises(StorageError, match=r"The upload failed. The connection to 127\.0\.0\.1") as caught:
             await launch.uploads.send(target, site)
 
     assert caught.value.retryable

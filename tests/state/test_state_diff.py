@@ -132,7 +132,7 @@ async def test_a_pulled_organization_has_no_differences(
 
 async def test_some_projects_can_be_pulled(client: LaunchClient) -> None:
     assert list((await client.state.pull("shop-[du]*")).projects) == ["shop-de", "shop-uk"]
-    with pytest.raises(Exception, match="no project matches 'blog'"):
+    with pytest.raises(Exception, match="No project matches 'blog'"):
         await client.state.pull(["shop-de", "blog"])
 
 

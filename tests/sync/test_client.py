@@ -67,11 +67,11 @@ def test_a_pager_can_be_read_as_a_list_and_its_errors_say_how(emulator: LaunchEm
     assert sorted(environment.name for environment in environments) == ["one", "three", "two"]
     with pytest.raises(
         TypeError,
-        match=r"a Pager has no len\(\), because it reads items later. Use len\(list\(pager\)\) or pager\.total\(\)",
+        match=r"A Pager has no len\(\), because it reads items later. Use len\(list\(pager\)\) or pager\.total\(\)",
     ):
         len(environments)  # type: ignore[arg-type]
     with pytest.raises(
-        TypeError, match=r"a Pager is not a list. Use list\(pager\), or pager\.first\(\) for the first item"
+        TypeError, match=r"A Pager is not a list. Use list\(pager\), or pager\.first\(\) for the first item"
     ):
         environments[0]  # type: ignore[index]
 
@@ -136,7 +136,7 @@ def test_a_client_without_a_with_works_until_it_is_closed(emulator: LaunchEmulat
     assert "closed" not in repr(launch)
     launch.close()
     assert "closed" in repr(launch)
-    with pytest.raises(ClosedError, match="the client is closed"):
+    with pytest.raises(ClosedError, match="The client is closed"):
         launch.openapi()
 
 

@@ -207,7 +207,9 @@ class OwnSourceProof:
         known = [await self.zip_of(other) for other in sources]
         if known and None not in known and found not in known:
             return _OTHER
-        return Finding(Verdict.UNKNOWN, "its ZIP differs from the last ZIP, which failed or is not available")
+        return Finding(
+            Verdict.UNKNOWN, "its ZIP differs from the last ZIP, whose deployment failed or which is not available"
+        )
 
 
 def _possible_sources(one: Deployment, earlier: Sequence[Deployment]) -> list[Deployment]:

@@ -405,7 +405,7 @@ class ReconcilingCreate(Generic[C]):
         check = "; ".join(described) or "whether it exists"
         reason = cause.message if cause else "an earlier run was interrupted"
         return AmbiguousOutcome(
-            f"the response to the creation of {self.what} was lost ({reason}), and the listing does not show whether "
+            f"The response to the creation of {self.what} was lost ({reason}), and the listing does not show whether "
             f"the service created it. Before you create it again, check {check}",
             candidates=[one.uid for one, _ in found],
             operation=self.operation,
