@@ -1,4 +1,4 @@
-"""The project's checks, one nox session each; `python3 tools/run.py SESSION` needs nothing installed."""
+"""The checks of the project, as nox sessions. `python3 tools/run.py SESSION` runs one and needs only Python."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PACKAGES = ("launch_async", "launch_sync")
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests, with the interpreter that runs nox; what follows `--` goes to pytest."""
+    """Run the tests with the interpreter that runs nox. pytest gets the arguments after `--`."""
     install(session, "test")
     session.run("python", "-m", "pytest", *WORKERS, *session.posargs)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """The tests, and the share of branches that they reach."""
+    """Run the tests, and measure the share of branches that they reach."""
     install(session, "test")
     session.env["COVERAGE_FILE"] = f"{session.create_tmp()}/coverage"
     session.run("coverage", "erase")
@@ -43,7 +43,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """The main job: deploy a folder to the emulator, look at the site, change it, deploy again; async, then sync."""
+    """Run the main job, async and then sync: deploy a folder to the emulator, read the site, change and deploy it."""
     install(session)
     session.run("python", "examples/main_job.py", *session.posargs)
     session.run("python", "examples/main_job_sync.py", *session.posargs)
@@ -51,16 +51,16 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def notebook(session: nox.Session) -> None:
-    """The notebook of the examples: every cell runs, and shows what it should; `-- --html FILE` to look at it."""
+    """Run every cell of the example notebook, and check its output. `-- --html FILE` writes it as a page."""
     install(session, "notebook")
     session.run("python", "tools/check_notebook.py", *session.posargs)
 
 
 @nox.session
 def engines(session: nox.Session) -> None:
-    """Rollouts on Prefect and Dask with real workers, and a journal in PostgreSQL.
+    """Run rollouts on Prefect and Dask with real workers, and a journal in PostgreSQL.
 
-    Needs `redis-server` and `postgresql` of Debian.
+    The session needs Debian's packages `redis-server` and `postgresql`.
     """
     install(session, "engines")
     settings = {
@@ -70,14 +70,14 @@ def engines(session: nox.Session) -> None:
     }
     options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
     paths = session.posargs or ["tests/engines"]
-    # They mostly wait, for engines that start and for patience that runs out.
+    # The tests mostly wait, for the start of engines and for timeouts.
     workers = ("-n", "2", "--dist", "worksteal")
     session.run("python", "-m", "pytest", *workers, *options, *paths, env={"ROLLOUT_ENGINES": "yes"})
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """The style of code and of prose."""
+    """Check the style of code and of prose."""
     install(session, requirements=["ruff>=0.12", "pyyaml>=6"])
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -86,7 +86,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Our own code by two checkers in strict mode, every public name fully typed, and the code of users by five."""
+    """Check our code with two strict type checkers, all public names, and the code of users with five checkers."""
     install(session, "lint")
     session.run("mypy")
     session.run("mypy", "--explicit-package-bases", "--package", "benchmarks")
@@ -98,14 +98,14 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def sync_check(session: nox.Session) -> None:
-    """The committed `launch_sync` is what its generator makes of `launch_async`."""
+    """Check that the committed `launch_sync` is the output of its generator."""
     install(session, requirements=["ruff>=0.12"])
     session.run("python", "tools/generate_sync.py", "--check")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation by both builders, where any warning is an error; `-- serve` to read it in a browser."""
+    """Build the documentation with both builders. A warning is an error. `-- serve` shows it in a browser."""
     install(session, "docs")
     serve = ["--serve"] if session.posargs == ["serve"] else session.posargs
     session.run("python", "-m", "tools.website", f"{session.create_tmp()}/site", *serve)
@@ -113,30 +113,30 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """Wheel and sdist: built, checked, and the wheel used as the pages say, and with each of its extras alone."""
+    """Build and check the wheel and the sdist. Use the wheel as the pages describe, and with each extra alone."""
     (wheel,) = (file for file in built(session) if file.suffix == ".whl")
     session.run("python", "-m", "tools.check_wheel", str(wheel), str(built_elsewhere(session)))
 
-    # A script's own folder is on the path and the checkout is not, so these meet the installed packages.
+    # Python adds the folder of a script to the path, but not the checkout. The scripts import the installed packages.
     plain = clean_environment(session, "plain")
     install_into(session, plain, str(wheel))
     session.run(python_of(session, plain), "examples/main_job_sync.py", external=True)
     session.run(python_of(session, plain), "tools/try_extras.py", external=True)
     for extra in PROJECT["project"]["optional-dependencies"]:
-        # Copying is faster: installing the same wheel again for each extra would take most of a minute.
+        # Copy an environment, because an installation of the wheel for each extra would take most of a minute.
         alone = clean_environment(session, extra, like=plain)
         install_into(session, alone, f"{wheel}[{extra}]")
         session.run(python_of(session, alone), "tools/try_extras.py", extra, external=True)
-    # Outside the checkout, whose settings pytest and the SDK would find; nox keeps temporary files within it.
+    # Run outside the checkout, because pytest and the SDK would find its settings. nox has its temporary files inside.
     outside = {"TMPDIR": os.environ.get("TMPDIR")}
     session.run("python", "-m", "tools.try_consoles", str(wheel), env=outside)
 
 
 @nox.session
 def release(session: nox.Session) -> None:
-    """Check what a release needs before it is tagged: addresses, one version everywhere, and files that an index takes.
+    """Check a release before it is tagged: addresses, one version everywhere, and files that an index accepts.
 
-    `-- v1.2.3` names the tag.
+    Pass the tag as `-- v1.2.3`.
     """
     session.run("python", "tools/release.py", *session.posargs)
     for file in built(session):
@@ -145,12 +145,12 @@ def release(session: nox.Session) -> None:
 
 @nox.session
 def minimum(session: nox.Session) -> None:
-    """The oldest dependencies that are allowed, all together: the tests that use most of them, or those after `--`."""
+    """Run tests with the oldest allowed dependencies: the tests that use most of them, or the tests after `--`."""
     project = PROJECT["project"]
     allowed = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
-    # The lower bound is the first version named: "aiohttp>=3.14.4,<4" becomes "aiohttp==3.14.4".
+    # The lower bound is the first version: "aiohttp>=3.14.4,<4" becomes "aiohttp==3.14.4".
     oldest = [requirement.partition(",")[0].replace(">=", "==") for requirement in allowed]
-    # schemathesis wants a newer rich than the SDK does, and the tests that use it are not among these.
+    # schemathesis needs a newer rich than the SDK, and these tests do not use schemathesis.
     tools = [tool for tool in nox.project.dependency_groups(PROJECT, "test") if not tool.startswith("schemathesis")]
     install(session, requirements=["-e", ".", *tools, *oldest])
     session.run("python", "-m", "pip", "check")
@@ -161,10 +161,10 @@ def minimum(session: nox.Session) -> None:
 
 @nox.session
 def api(session: nox.Session) -> None:
-    """Show the changes of the public interface since the last tag; fail if the version does not allow them."""
+    """Show the changes of the public interface since the last tag. Fail if the version does not allow them."""
     tag = session.run("git", "describe", "--tags", "--abbrev=0", external=True, silent=True, success_codes=[0, 128])
     if "fatal" in str(tag):
-        session.log("There is no tag yet, and so nothing to compare with.")
+        session.log("There is no tag yet to compare with.")
         return
     install(session, requirements=["griffelib>=2"])
     session.run("python", "-m", "tools.api_differences", str(tag).strip())
@@ -172,18 +172,18 @@ def api(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks named after `--`, or all of them: tables, JSON, pictures, and what became slower."""
+    """Run the benchmarks after `--`, or all: write tables, JSON and pictures, and report slower results."""
     install(session, "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
-# Two workers more than the processors of a small machine, because tests also wait. In alphabetical order the long ones
-# do not all come last.
+# Two workers more than the processors of a small machine, because tests also wait. The alphabetical order spreads the
+# long modules over the run.
 WORKERS = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def built(session: nox.Session) -> list[Path]:
-    """Build wheel and sdist, check both, and return them."""
+    """Build the wheel and the sdist, check both, and return them."""
     install(
         session,
         requirements=[
@@ -217,7 +217,7 @@ def built_elsewhere(session: nox.Session) -> Path:
 
 
 def clean_environment(session: nox.Session, name: str, like: Path | None = None) -> Path:
-    """Make a virtual environment that holds nothing, or the packages of another one and nothing else."""
+    """Create an empty virtual environment, or one with only the packages of another environment."""
     folder = Path(session.create_tmp()) / name
     session.run("python", "-m", "venv", "--clear", "--without-pip", str(folder), silent=True)
     if like:
@@ -226,10 +226,10 @@ def clean_environment(session: nox.Session, name: str, like: Path | None = None)
     return folder
 
 
-def install_into(session: nox.Session, environment: Path, wish: str) -> None:
-    """Install `wish` into another environment, with the pip of this session."""
+def install_into(session: nox.Session, environment: Path, requirement: str) -> None:
+    """Install requirements into another environment, with the pip of this session."""
     target = python_of(session, environment)
-    session.run("python", "-m", "pip", "--python", target, "install", "--quiet", "--no-compile", wish)
+    session.run("python", "-m", "pip", "--python", target, "install", "--quiet", "--no-compile", requirement)
 
 
 def python_of(session: nox.Session, environment: Path) -> str:
@@ -238,10 +238,10 @@ def python_of(session: nox.Session, environment: Path) -> str:
 
 
 def install(session: nox.Session, *groups: str, requirements: list[str] | None = None) -> None:
-    """Install `requirements`, or else the checkout with its dependency `groups`; at most once per wish."""
-    wish = requirements or ["-e", ".", *nox.project.dependency_groups(PROJECT, *groups)]
-    state = hashlib.sha256(json.dumps([wish, requirements or PROJECT]).encode()).hexdigest()
+    """Install `requirements`, or the checkout with its dependency `groups`. Install each combination only once."""
+    arguments = requirements or ["-e", ".", *nox.project.dependency_groups(PROJECT, *groups)]
+    state = hashlib.sha256(json.dumps([arguments, requirements or PROJECT]).encode()).hexdigest()
     stamp = Path(session.virtualenv.location) / "installed.sha256"
     if not stamp.exists() or stamp.read_text() != state:
-        session.install("--quiet", *wish)
+        session.install("--quiet", *arguments)
         stamp.write_text(state)

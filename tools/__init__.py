@@ -1,1 +1,1 @@
-"""Tools of the project, which are not part of the package."""
+"""Tools of the project. They are not part of the package."""

@@ -1,9 +1,9 @@
-"""Writes where the project lives into every file that says so: once, before the first release.
+"""Write the addresses of the project into every file that needs them. Run this once, before the first release.
 
     python3 -m tools.addresses --source https://REPOSITORY --documentation https://SITE
 
-An index shows the README without its neighbours: its links to pages come to lead to the site, and those to other files
-into the repository.
+A package index shows the README without the other files. The tool therefore changes its links to pages into links to
+the site, and its links to other files into links to the repository.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tools.release import LINKS, ROOT, missing_addresses
 
 
 def main() -> None:
-    """Write the addresses, or say which of them cannot be one."""
+    """Write the addresses, or report the ones that are not valid."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--source", required=True, help=LINKS["Source"])
     parser.add_argument("--documentation", required=True, help=LINKS["Documentation"])
@@ -34,7 +34,7 @@ def main() -> None:
     if complaints := list(missing_addresses(urls)):
         sys.exit("\n".join(complaints))
     if "\nurls.Source = " in (ROOT / "pyproject.toml").read_text("utf-8"):
-        sys.exit("The project has addresses already: change them in pyproject.toml, mkdocs.yml and README.md.")
+        sys.exit("The project already has addresses. Change them in pyproject.toml, mkdocs.yml and README.md.")
     files = {"pyproject.toml": with_urls, "mkdocs.yml": with_site, "README.md": with_whole_links}
     for name, rewritten in files.items():
         file = ROOT / name
@@ -42,10 +42,10 @@ def main() -> None:
 
 
 def with_urls(pyproject: str, urls: Mapping[str, str]) -> str:
-    """Return the text of `pyproject.toml` with the addresses in its table of them.
+    """Return the text of `pyproject.toml` with the addresses in its table of URLs.
 
     Args:
-        pyproject: Its text.
+        pyproject: Text of `pyproject.toml`.
         urls: Name and address, for each of :data:`tools.release.LINKS`.
     """
     lines = "".join(f'urls.{name} = "{address}"\n' for name, address in urls.items())
@@ -56,10 +56,10 @@ def with_urls(pyproject: str, urls: Mapping[str, str]) -> str:
 def with_site(mkdocs: str, urls: Mapping[str, str]) -> str:
     """Return the text of `mkdocs.yml` with the site's address, and a link to the repository below each page.
 
-    It is not `repo_url`, for whose sake pages would ask the host of the repository how popular it is.
+    The address is not written as `repo_url`, because pages would then load statistics from the repository's host.
 
     Args:
-        mkdocs: Its text.
+        mkdocs: Text of `mkdocs.yml`.
         urls: As for :func:`with_urls`.
     """
     link = f"{{ icon: material/source-repository, name: Source, link: {urls['Source']} }}"
@@ -67,10 +67,10 @@ def with_site(mkdocs: str, urls: Mapping[str, str]) -> str:
 
 
 def with_whole_links(readme: str, urls: Mapping[str, str]) -> str:
-    """Return the README with links that work on any site that shows it.
+    """Return the README with links that work on any site that shows the README.
 
     Args:
-        readme: Its text.
+        readme: Text of the README.
         urls: As for :func:`with_urls`.
     """
 

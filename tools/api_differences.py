@@ -1,7 +1,7 @@
-"""Reports what the public interface has gained and lost since a tag: `python -m tools.api_differences v1.2.3`.
+"""Report what the public interface has gained and lost since a tag: `python -m tools.api_differences v1.2.3`.
 
-Ends with an error where something could break a program and the version does not say so: from 1.0 the first of its
-numbers has to, before that the second.
+The tool fails if a change could break a program and the version does not announce a break. A new first number announces
+a break; before 1.0, a new second number does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    """Print the differences of both packages, and end with 1 if there are some that the version does not allow."""
+    """Print the differences of both packages, and return 1 if the version does not allow one of them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
     parser.add_argument("tag", help="the tag of the release to compare with, as in v1.2.3")
     tag: str = parser.parse_args().tag
@@ -33,17 +33,18 @@ def main() -> None:
         breaks = breaks or bool(broken)
     if breaks and not may_break(tag, version):
         sys.exit(
-            f"{version} may not break what {tag} promised: raise the version, and name the breaks in CHANGELOG.md."
+            f"Version {version} must not break the interface of {tag}. Raise the version, and list the breaks in "
+            "CHANGELOG.md."
         )
 
 
 def differences(root: Path, package: str, tag: str) -> tuple[list[str], list[str]]:
-    """Return the public names that a package has gained since a tag, and what could break a program, each in a line.
+    """Return the public names that a package has gained since a tag, and the changes that could break a program.
 
     Args:
         root: The repository.
-        package: The package's name, which is its folder's as well.
-        tag: The tag to compare the files of the folder with.
+        package: Name of the package and of its folder.
+        tag: The tag to compare with.
     """
     old = griffe.load_git(package, ref=tag, repo=root, resolve_aliases=True)
     new = griffe.load(package, search_paths=[root], resolve_aliases=True)
@@ -52,13 +53,13 @@ def differences(root: Path, package: str, tag: str) -> tuple[list[str], list[str
     breaks = griffe.find_breaking_changes(old, new)
     return (
         sorted({*_public_names(new)} - {*_public_names(old)}),
-        # griffe writes colours even if the output is no terminal.
+        # griffe writes colours even if the output is not a terminal.
         [re.sub(r"\x1b\[\d+m", "", change.explain(griffe.ExplanationStyle.ONE_LINE)) for change in breaks],
     )
 
 
 def may_break(tag: str, version: str) -> bool:
-    """Whether semantic versioning lets a version break what a tag has promised.
+    """Return whether semantic versioning allows a version to break the interface of a tag.
 
     Args:
         tag: As in `v1.2.3`.
@@ -69,7 +70,7 @@ def may_break(tag: str, version: str) -> bool:
 
 
 def _public_names(place: griffe.Module | griffe.Class) -> Iterator[str]:
-    """Every public name that is defined below a module or a class."""
+    """Yield every public name that is defined in a module or a class."""
     for member in place.members.values():
         if member.is_alias or not member.is_public:
             continue

@@ -1,14 +1,14 @@
-"""Runs examples/launch.ipynb in a kernel and checks what it shows: `python tools/check_notebook.py [--html FILE]`.
+"""Run examples/launch.ipynb in a kernel and check its output: `python tools/check_notebook.py [--html FILE]`.
 
-It runs twice: with the emulator that it starts, and with an environment that names an organization, which is another
-emulator here.
+The notebook runs twice: with the emulator that it starts, and with environment variables that name an organization,
+which is another emulator here.
 
-A kernel has an event loop that runs while a cell does, and its stop button is a Ctrl-C. So a second kernel checks that
-calls without await work there, cause no warning, and leave the client usable when they are stopped. A third kernel
-checks that long calls show their progress, that errors have the caller's frames only, and that an error after a stop
-says how to continue.
+The event loop of a kernel runs during a cell, and its stop button is a Ctrl-C. A second kernel therefore checks that
+calls without await work there, cause no warning, and leave the client usable after a stop. A third kernel
+checks that long calls show their progress, that tracebacks contain only frames of the caller, and that an error after a
+stop says how to continue.
 
-`--html` writes the notebook with its output as a page; `--theme dark` draws the page for a dark theme.
+`--html` writes the notebook with its output as a page. `--theme dark` uses a dark theme for the page.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ launch.fleet.run(plan, journal="stopped.journal")
 """,
     "launch.__exit__(None, None, None); emulator.__exit__(None, None, None)",
 )
-"""Cells of somebody who asks for nothing special."""
+"""Cells without any display options."""
 PROMPT_SHOWS = (
     (),
     ("In[2]", "NotFoundError: ", "frames of the SDK are left out"),
@@ -116,7 +116,7 @@ SECRETS = ("not for your eyes", "good evening", "good night")
 def main() -> int:
     """Run the notebook, check it, and return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--html", type=Path, help="where to write the notebook as it ran")
+    parser.add_argument("--html", type=Path, help="file for the notebook with its output")
     parser.add_argument("--theme", choices=("light", "dark"), default="light")
     options = parser.parse_args()
     notebook = nbformat.read(NOTEBOOK, as_version=4)
@@ -136,7 +136,7 @@ def main() -> int:
 
 
 def run(notebook: NotebookNode, settings: Mapping[str, str]) -> None:
-    """Execute every cell, in the folder of the notebook, with these settings and none that the environment has.
+    """Execute every cell in the folder of the notebook, with these settings and no others from the environment.
 
     An exception in a cell ends this program.
     """
@@ -146,7 +146,7 @@ def run(notebook: NotebookNode, settings: Mapping[str, str]) -> None:
 
 
 def trouble_at_an_organization(notebook: NotebookNode) -> Iterator[str]:
-    """Say what goes wrong where the environment names an organization."""
+    """Return the problems if the environment names an organization."""
     with LaunchEmulator() as organization:
         settings = {
             "CONTENTSTACK_LAUNCH_URL": organization.url,
@@ -162,14 +162,14 @@ def trouble_at_an_organization(notebook: NotebookNode) -> Iterator[str]:
 
 
 def stored_outputs(notebook: NotebookNode) -> Iterator[str]:
-    """Say where the notebook was committed as it ran: its outputs belong to one run, not to the repository."""
+    """Return the cells that are stored with output, which belongs to one run and not to the repository."""
     for cell in notebook.cells:
         if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None):
-            yield f"cell {cell.id} is stored with its output: clear all outputs before committing"
+            yield f"cell {cell.id} is stored with output: clear all outputs before you commit"
 
 
 def wrong_outputs(notebook: NotebookNode, expected: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Say what the cells fail to show, and what none of them may."""
+    """Return the words that cells do not show, and the secrets that they do show."""
     shown = {cell.source.splitlines()[-1]: outputs(cell) for cell in notebook.cells if cell.cell_type == "code"}
     for line, phrases in expected.items():
         missing = [phrase for phrase in phrases if phrase not in shown.get(line, "")]
@@ -182,7 +182,7 @@ def wrong_outputs(notebook: NotebookNode, expected: Mapping[str, Sequence[str]])
 
 
 def trouble_when_stopped() -> Iterator[str]:
-    """Say what goes wrong when the stop button is pressed during a call, as soon as it shows its first line."""
+    """Return the problems after a press of the stop button during a call, after the call has shown its first line."""
     manager, client = start_new_kernel(kernel_name="python3")
     printed: list[str] = []
 
@@ -206,7 +206,7 @@ def trouble_when_stopped() -> Iterator[str]:
 
 
 def trouble_at_the_prompt() -> Iterator[str]:
-    """Give the cells that show no progress, too many frames of a traceback, or no hint how to continue."""
+    """Yield the cells that show no progress, too many frames of a traceback, or no hint how to continue."""
     cells = [nbformat.v4.new_code_cell(source) for source in AT_THE_PROMPT]
     with tempfile.TemporaryDirectory() as folder:
         notebook, here = nbformat.v4.new_notebook(cells=cells), {"metadata": {"path": folder}}

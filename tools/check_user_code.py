@@ -1,7 +1,7 @@
 """Check the code of users with five type checkers: examples, the Python programs of the documentation, and a sample.
 
-The programs are copied into a folder outside the project, as a user has them. mypy and pyright are strict there. The
-functions of the pages' own tests have no annotations, as tests often have none.
+The tool copies the programs into a folder outside the project, where users have their programs. mypy and pyright are
+strict there. The test functions on the pages have no annotations, like most tests.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ CHECKERS = {
 
 
 def main() -> None:
-    """End with 0 if no checker complains."""
+    """Return 0 if no checker reports a mistake."""
     names = sys.argv[1:] or list(CHECKERS)
     with tempfile.TemporaryDirectory() as folder:
         count = write(Path(folder))
         failed = [name for name in names if not _run(CHECKERS[name], Path(folder))]
     if failed:
-        sys.exit(f"{', '.join(failed)}: the code of users has mistakes, or our types have")
-    print(f"{count} programs have no mistake for {', '.join(names)}.")
+        sys.exit(f"{', '.join(failed)}: the code of users or our types have mistakes")
+    print(f"{count} programs pass {', '.join(names)}.")
 
 
 def write(folder: Path) -> int:

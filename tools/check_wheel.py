@@ -1,4 +1,4 @@
-"""Check what a wheel is: `python -m tools.check_wheel FIRST SECOND` compares two builds byte for byte, and the SBOM.
+"""Check a wheel: `python -m tools.check_wheel FIRST SECOND` compares two builds byte for byte, and checks the SBOM.
 
 The second build was made in another folder, at another time and with other permissions for new files.
 """
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    """End with 0 if both wheels are the same, and their SBOM is right."""
+    """Return 0 if both wheels are the same and their SBOM is correct."""
     first, second = map(Path, sys.argv[1:3])
     complaints = [*differences(first, second), *sbom_complaints(first)]
     for complaint in complaints:
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def differences(first: Path, second: Path) -> Iterator[str]:
-    """Give what differs between two wheels."""
+    """Yield the differences between two wheels."""
     if first.name != second.name:
         yield f"{first.name} and {second.name} have different names"
     if first.read_bytes() == second.read_bytes():
@@ -48,7 +48,7 @@ def differences(first: Path, second: Path) -> Iterator[str]:
 
 
 def sbom_complaints(wheel: Path) -> Iterator[str]:
-    """Give what is wrong with the SBOM of a wheel."""
+    """Yield the mistakes in the SBOM of a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if ".dist-info/sboms/" in name]
         if [name.rpartition("/")[2] for name in names] != ["contentstack-launch.cdx.json"]:
@@ -56,7 +56,7 @@ def sbom_complaints(wheel: Path) -> Iterator[str]:
             return
         text = archive.read(names[0]).decode("utf-8")
     if error := JsonStrictValidator(SchemaVersion.V1_7).validate_str(text):
-        yield f"{names[0]} is no CycloneDX 1.7: {error}"
+        yield f"{names[0]} is not valid CycloneDX 1.7: {error}"
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     document = json.loads(text)
     itself = document["metadata"]["component"]

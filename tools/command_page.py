@@ -1,7 +1,8 @@
 """The reference of the command `contentstack-launch`, made from the command itself.
 
-`tools.website.pages` fills `docs/reference/command.md` with it. `python -m tools.command_page` writes the text of
-`--help`, which the command prints without loading anything; a test fails when the text is stale.
+`tools.website.pages` inserts the reference into `docs/reference/command.md`. `python -m tools.command_page` writes the
+text of `--help` to a file, which the command prints without an import of its subcommands. A test fails if the file is
+out of date.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ MARK: Final = "<!-- command -->\n"
 
 
 def help_text() -> str:
-    """Return what `contentstack-launch --help` writes."""
+    """Return the output of `contentstack-launch --help`."""
     with _context(app.command_line, "contentstack-launch") as context:
         return f"{context.get_help()}\n"
 
 
 def commands() -> Iterator[tuple[str, click.Command, click.Context]]:
-    """Return every command that does something, by what is typed."""
+    """Return every command by the words that a user types, without groups of commands."""
     with _context(app.command_line, "contentstack-launch") as context:
         yield from _below(app.command_line, context)
 
 
 def expand(markdown: str) -> str:
-    """Return a page with the reference in place of the mark, if it has one."""
+    """Return a page with the reference in place of the mark, if the page has one."""
     return markdown.replace(MARK, "\n".join(_reference())) if MARK in markdown else markdown
 
 

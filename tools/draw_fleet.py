@@ -1,6 +1,6 @@
-"""Draws the picture of a fleet run in the README: `python -m tools.draw_fleet docs/images/fleet.svg`.
+"""Draw the picture of a fleet run in the README: `python -m tools.draw_fleet docs/images/fleet.svg`.
 
-The run is a real one, against the emulator; the picture is what the terminal shows in the middle of it. Needs rich.
+The run uses the emulator. The picture is the terminal in the middle of the run. The tool needs rich.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENVIRONMENTS = ("preview", "production", "qa", "staging")
 
 
 def main(picture: Path) -> None:
-    """Run, and keep what was shown when the first had ended and the last had not begun."""
+    """Run a fleet, and save the terminal after the first target has ended and before the last target begins."""
     snapshot, pictures = RunSnapshot(), list[str]()
 
     def show(event: FleetEvent) -> None:
@@ -32,10 +32,10 @@ def main(picture: Path) -> None:
         if snapshot.done >= 11 and snapshot.failed and not pictures:
             console = Console(record=True, width=96, height=22, file=io.StringIO(), force_terminal=True)
             console.print(LiveTable(snapshot, io.StringIO()))
-            console.print()  # rich cuts the feet off the letters of the last line
+            console.print()  # rich cuts off the bottom of the last line
             title = "launch.fleet.run(plan)"
             drawn = console.export_svg(title=title, theme=DIMMED_MONOKAI, unique_id="fleet")
-            # The fonts would be fetched from elsewhere; any monospaced one does.
+            # The fonts would be loaded from another server. Any monospaced font is good enough.
             pictures.append(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL))
 
     with (

@@ -1,10 +1,10 @@
-"""Writes launch_sync from the source of launch_async: `python tools/generate_sync.py [--check]`.
+"""Write launch_sync from the source of launch_async: `python tools/generate_sync.py [--check]`.
 
-Every public coroutine, async iterator and async context manager gets a plain twin of the same name, signature, types
-and docstring, that hands the call to the asynchronous object through `launch_sync._bridge`. Data, errors and
-credentials are the same objects in both packages. A construct without a synchronous form stops the generator.
+Every public coroutine, async iterator and async context manager gets a synchronous twin with the same name, signature,
+types and docstring. The twin passes the call to the asynchronous object through `launch_sync._bridge`. Data, errors and
+credentials are the same objects in both packages. The generator fails at a construct without a synchronous form.
 
-With `--check` nothing is written; the exit code is 1 if a file is stale, missing or no longer wanted.
+With `--check` the generator writes nothing. The exit code is 1 if a file is out of date, missing or no longer needed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tools.sync_facade.source import UnmappedError  # noqa: E402
 LAUNCH = Facade(
     source=ROOT / "launch_async",
     target="launch_sync",
-    # Users plug these in, and they run on the private loop.
+    # Users provide these objects, and they run on the private loop.
     shared=frozenset(
         f"launch_async.{name}"
         for name in (
@@ -46,12 +46,12 @@ LAUNCH = Facade(
             "rate_limit.redis.limiter",
         )
     ),
-    # An aiohttp session belongs to the event loop on which it was made, and no caller can make one on the private loop.
+    # An aiohttp session belongs to the event loop that created it, and no caller can create one on the private loop.
     absent=frozenset({"LaunchClient.session"}),
     skipped=frozenset({"launch_async.cli", "launch_async.pytest_plugin"}),
     constructed=frozenset({"LaunchClient", "LaunchEmulator"}),
     fork_aware=frozenset({"LaunchClient"}),
-    # A check's result is needed: a plain function runs in a thread, a coroutine function on the private loop.
+    # The loop needs the result of a check. A plain function runs in a thread, a coroutine function on the private loop.
     on_loop=frozenset({"LaunchClient.verify", "Fleet.verify"}),
     extra={"BridgeThreadError": "launch_sync._bridge.loop", "LaunchSyncInAsyncWarning": "launch_sync._bridge.loop"},
 )
@@ -61,7 +61,7 @@ HAND_WRITTEN = "_bridge"
 def main() -> int:
     """Write or check the facade; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not as it should be")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
     check: bool = parser.parse_args().check
     folder = ROOT / LAUNCH.target
     try:
@@ -74,14 +74,14 @@ def main() -> int:
         for line in wrong:
             print(line, file=sys.stderr)
         if wrong:
-            print("Run `python tools/generate_sync.py` and commit what it writes.", file=sys.stderr)
+            print("Run `python tools/generate_sync.py` and commit the changes.", file=sys.stderr)
         return int(bool(wrong))
     write(folder, wanted)
     return 0
 
 
 def generated(facade: Facade, folder: Path) -> dict[Path, str]:
-    """Return every module of a facade for `folder`: imports sorted, in the project's format."""
+    """Return every module of a facade for `folder`, with sorted imports and in the project's format."""
     texts = modules_of(facade)
     ours = f'lint.isort.known-first-party=["launch_async", "launch_sync", "{facade.source.name}", "{facade.target}"]'
     with ThreadPoolExecutor(4) as pool:
@@ -90,14 +90,14 @@ def generated(facade: Facade, folder: Path) -> dict[Path, str]:
 
 
 def differences(folder: Path, wanted: dict[Path, str]) -> list[str]:
-    """Return what is wrong with the files of a facade, one line each."""
+    """Return the problems of the files of a facade, one line for each."""
     present = {path.relative_to(folder): path for path in folder.rglob("*.py")}
     missing = [f"{path}: missing" for path in sorted(wanted.keys() - present.keys())]
     unwanted = [
-        f"{path}: not wanted" for path in sorted(present.keys() - wanted.keys()) if HAND_WRITTEN not in path.parts
+        f"{path}: no longer needed" for path in sorted(present.keys() - wanted.keys()) if HAND_WRITTEN not in path.parts
     ]
     stale = [
-        f"{path}: stale"
+        f"{path}: out of date"
         for path in sorted(wanted.keys() & present.keys())
         if present[path].read_text(encoding="utf-8") != wanted[path]
     ]
@@ -105,7 +105,7 @@ def differences(folder: Path, wanted: dict[Path, str]) -> list[str]:
 
 
 def write(folder: Path, wanted: dict[Path, str]) -> None:
-    """Write a facade, and remove what no longer belongs to it."""
+    """Write a facade, and remove the files that no longer belong to it."""
     for path in folder.rglob("*.py"):
         if path.relative_to(folder) not in wanted and HAND_WRITTEN not in path.parts:
             path.unlink()

@@ -19,7 +19,7 @@ class Line:
     """A line to type into a shell.
 
     Attributes:
-        text: What is typed.
+        text: The line.
         output: The output that the page shows; empty if the page shows none.
     """
 
@@ -47,7 +47,7 @@ class Block:
 
     @property
     def name(self) -> str:
-        """Its page and line."""
+        """Page and line of the block."""
         return f"{self.page}:{self.number}"
 
     @property
@@ -60,12 +60,12 @@ class Block:
 
 
 def blocks(*languages: str, page: str = "") -> Iterator[Block]:
-    """Every block in one of these languages, of one page or of all of the documentation."""
+    """Return every block in one of these languages, of one page or of the whole documentation."""
     return (block for block in every_block() if block.language in languages and page in ("", block.page))
 
 
 def every_block() -> Iterator[Block]:
-    """Every block of the documentation whose language is named."""
+    """Return every block of the documentation that names its language."""
     for path in PAGES:
         text = path.read_text("utf-8")
         for match in _FENCE.finditer(text):

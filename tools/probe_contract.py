@@ -1,4 +1,4 @@
-"""Writes what the probe compares the service's own API document with: `python -m tools.probe_contract`.
+"""Write the contract that the probe compares with the service's API document: `python -m tools.probe_contract`.
 
 The source is the project's description of the API in `tests/contract/openapi.yaml`.
 """

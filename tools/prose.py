@@ -1,9 +1,9 @@
 """Check the prose of the project against the rules in `tools/styles`: `python -m tools.prose [PATHS]`.
 
-The rules and `.vale.ini` are in the format of vale, which can run on them as well. vale itself is no dependency,
-because its packages download a program while they install. This checker reads the two kinds of rules in use
-(`existence`, `substitution`) and `occurrence`, and also checks string literals, because those hold the error messages.
-It reads Markdown (no code, no addresses) and, in Python, comments, docstrings and string literals.
+The rules and `.vale.ini` are in the format of vale, so vale can also use them. vale is not a dependency, because its
+packages download a program during their installation. This checker supports the kinds of rules in use (`existence`,
+`substitution`, `occurrence`). It also checks string literals, because they contain the error messages.
+It reads Markdown without code and addresses, and the comments, docstrings and string literals of Python.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-# The texts of launch_sync are those of launch_async; only its bridge is written by hand.
+# The texts of launch_sync come from launch_async. Only its bridge is written by hand.
 GENERATED = re.compile(r"launch_sync/(?!_bridge/)")
-# In tests and benchmarks a string is data more often than prose.
+# In tests and benchmarks, most strings are data and not prose.
 STRINGS_IN = ("launch_async/", "launch_sync/_bridge/", "tools/", "noxfile.py")
 PUBLIC = "launch_async/"
 
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of prose: a paragraph, a heading, a table cell, a comment, a docstring or a string."""
+    """A piece of prose: a paragraph, a heading, a table cell, a comment, a docstring or a string."""
 
     start: int
     end: int
@@ -65,9 +65,9 @@ class Finding:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print what the rules find, and return 1 if they find anything."""
+    """Print the findings, and return 1 if there are any."""
     parser = argparse.ArgumentParser(prog="python -m tools.prose", description="Check prose against tools/styles.")
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="files and folders; all of the project without any")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="files and folders; the whole project by default")
     parser.add_argument("--rule", action="append", metavar="NAME", help="only this rule, such as Launch.Words")
     options = parser.parse_args(arguments)
     settings = Settings.read(ROOT / ".vale.ini")
@@ -82,14 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check(path: Path, settings: Settings) -> list[Finding]:
-    """Return what the rules for `path` find in the file, in its order."""
+    """Return the findings in a file, in the order of the file."""
     name = path.resolve().relative_to(ROOT).as_posix() if path.resolve().is_relative_to(ROOT) else path.as_posix()
     text = path.read_text(encoding="utf-8")
     return check_text(name, text, settings)
 
 
 def check_text(name: str, text: str, settings: Settings) -> list[Finding]:
-    """Return what the rules for a file called `name` find in `text`."""
+    """Return the findings in `text`, by the rules for a file called `name`."""
     rules = settings.rules_for(name)
     masked, blocks = (_markdown if name.endswith(".md") else _python)(name, text)
     silent = list(_switched_off(text)) if name.endswith(".md") else []
@@ -160,7 +160,7 @@ def _rule(file: Path) -> Rule:
     kinds = {"existence": _existence, "substitution": _substitution, "occurrence": _occurrence}
     kind = definition["extends"]
     if kind not in kinds:
-        raise SystemExit(f"{file}: tools/prose.py knows the rules {', '.join(kinds)}, and not {kind!r}")
+        raise SystemExit(f"{file}: tools/prose.py supports the rules {', '.join(kinds)}, but not {kind!r}")
     return Rule(f"{file.parent.name}.{file.stem}", definition.get("scope", "text"), kinds[kind](definition))
 
 
@@ -201,7 +201,7 @@ def _occurrence(definition: dict[str, Any]) -> Callable[[str], Iterator[tuple[in
 
 
 def _pattern(body: str, definition: dict[str, Any]) -> re.Pattern[str]:
-    # A line may end between any two words.
+    # A line break may be between any two words.
     body = body.replace(" ", r"\s+")
     bounded = body if definition.get("nonword") else rf"\b(?:{body})\b"
     return re.compile(bounded, re.IGNORECASE if definition.get("ignorecase") else 0)
@@ -274,7 +274,7 @@ def _markdown(name: str, text: str) -> tuple[str, list[Block]]:
 
 
 def _switched_off(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield what `<!-- vale off -->` or `<!-- vale Launch.Words = NO -->` switches off, as start, end and rule."""
+    """Yield the parts that `<!-- vale off -->` or `<!-- vale Launch.Words = NO -->` excludes: start, end and rule."""
     open_: dict[str, int] = {}
     for match in re.finditer(r"<!--\s*vale (off|on|([\w.]+)\s*=\s*(NO|YES))\s*-->", text):
         rule = match[2] or ""
@@ -292,7 +292,7 @@ def _mask(text: str, *patterns: re.Pattern[str]) -> str:
 
 
 def _mask_code(text: str) -> str:
-    # Code stays a word, so that sentences keep their beginning and their length.
+    # Replace code by a word, so that sentences keep their beginning and their length.
     return _CODE.sub(lambda match: "`" + re.sub(r"[^\n]", "x", match[0][1:-1]) + "`", text)
 
 
@@ -329,7 +329,7 @@ def _python(name: str, text: str) -> tuple[str, list[Block]]:
             scope = "docstring" if first[0] in public else "comment.block"
             blocks += _paragraphs("".join(masked[start:end]), start, scope)
         elif name.startswith(STRINGS_IN) and '"""' not in piece and len(re.findall(r"[^\W\d_]{2,}", piece)) >= 4:
-            # Between triple quotes that are no docstring is code: Lua, HTML, CSS.
+            # Triple quotes that are not a docstring contain code: Lua, HTML, CSS.
             inner = re.sub(r"\{[^{}\n]*\}", lambda match: "x" * len(match[0]), _mask(piece, _TAG))
             masked[start:end] = re.sub(r"\b[rbfRBF]{0,2}\"|\"", lambda match: " " * len(match[0]), inner)
             blocks.append(Block(start, end, "string"))
@@ -353,7 +353,7 @@ def _paragraphs(text: str, offset: int, scope: str) -> Iterator[Block]:
 
 
 def _pieces(tokens: Iterable[tokenize.TokenInfo]) -> Iterator[tuple[str, tuple[int, int], tuple[int, int]]]:
-    """Yield comments, docstrings and strings with their places; what belongs together comes as one."""
+    """Yield comments, docstrings and strings with their places. Join adjacent comment lines and parts of strings."""
     fresh, depth, column = True, 0, 0
     pending: tuple[str, tuple[int, int], tuple[int, int]] | None = None
     for token in tokens:
@@ -411,7 +411,7 @@ def _public_docstrings(text: str) -> Iterator[int]:
 
 
 def _files(paths: Sequence[str]) -> Iterator[Path]:
-    """Yield the files to check: those named, those of folders that are named, or all that git knows."""
+    """Yield the files to check: the named files, the files of named folders, or all files in git."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate", "--", "*.md", "*.py"]
     known = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     wanted = [Path(path).resolve() for path in paths]

@@ -1,6 +1,6 @@
-"""Show what a commit lacks for a release, each with the place to fix it: `tools/release.py v1.2.3`.
+"""Report the problems that prevent a release of a commit, and where to fix them: `tools/release.py v1.2.3`.
 
-Addresses are never guessed: the project cannot be released until `tools/addresses.py` has written the real ones.
+The project cannot be released until `tools/addresses.py` has written its real addresses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 LINKS: Final = {
     "Source": "the repository",
-    "Issues": "where a bug is reported",
+    "Issues": "the page for bug reports",
     "Documentation": "the site of `docs/`",
     "Changelog": "the site's page of changes, or CHANGELOG.md in the repository",
 }
@@ -25,7 +25,7 @@ _RESERVED: Final = ("example.", "localhost", "127.0.0.1", ".invalid", ".test/")
 
 
 def main() -> None:
-    """End with 0 if nothing is missing, and else say what is, and where to write it."""
+    """Return 0 if nothing is missing. Otherwise print what is missing and where to write it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("tag", help="the tag of the release, as in v1.2.3")
     tag: str = parser.parse_args().tag
@@ -39,12 +39,12 @@ def main() -> None:
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     if complaints:
-        sys.exit(f"{tag} cannot be released: {len(complaints)} things to do, see above.")
+        sys.exit(f"{tag} cannot be released. Fix the {len(complaints)} problems above.")
     print(f"{tag}: addresses, versions and links are complete.")
 
 
 def missing_addresses(urls: Mapping[str, str]) -> Iterator[str]:
-    """Say which addresses an index would show nothing or nonsense for.
+    """Return the addresses that are missing or cannot be real.
 
     Args:
         urls: The table `project.urls`.
@@ -56,11 +56,11 @@ def missing_addresses(urls: Mapping[str, str]) -> Iterator[str]:
 
 
 def other_versions(tag: str, version: str, module: str, changelog: str) -> Iterator[str]:
-    """Say where another version stands than the tag names, and whether the changes have no date.
+    """Return the files with another version than the tag, and whether the changes have no date.
 
     Args:
         tag: The tag of the release.
-        version: What `pyproject.toml` has.
+        version: Version in `pyproject.toml`.
         module: The text of `launch_async/_version.py`.
         changelog: The text of `CHANGELOG.md`.
     """
@@ -70,25 +70,25 @@ def other_versions(tag: str, version: str, module: str, changelog: str) -> Itera
         yield f"launch_async/_version.py: write __version__ = {version!r}, as in pyproject.toml"
     newest = re.search(r"^## (\S+) ?(.*)$", changelog, re.MULTILINE)
     if newest is None or newest[1] != version:
-        yield f"CHANGELOG.md: the newest heading is {newest and newest[0]!r}; write what {version} brings below its own"
+        yield f"CHANGELOG.md: the newest heading is {newest and newest[0]!r}; add a heading for {version}"
     elif not re.fullmatch(r"\(\d{4}-\d\d-\d\d\)", newest[2]):
         yield f"CHANGELOG.md: {newest[0]!r} has no date; write '## {version} (YYYY-MM-DD)'"
 
 
 def relative_links(readme: str) -> Iterator[str]:
-    """Say which links and pictures lead nowhere where an index shows the README.
+    """Return the links and pictures that do not work if an index shows the README.
 
     Args:
-        readme: Its text.
+        readme: Text of the README.
     """
     targets = dict.fromkeys(re.findall(r"\]\(([^)\s]+)\)", readme))
     relative = [target for target in targets if not target.startswith(("https://", "#"))]
     if relative:
-        yield f"README.md: write whole addresses into the links to {', '.join(relative)}"
+        yield f"README.md: write complete addresses for the links to {', '.join(relative)}"
 
 
 def _not_committed() -> Iterator[str]:
-    """Say what a build would take in that no commit holds."""
+    """Return the files that a build would include and that are not committed."""
     status = subprocess.run(["git", "status", "--short"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     for line in status.stdout.splitlines():
         yield f"{line[3:]}: not committed"

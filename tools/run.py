@@ -1,9 +1,9 @@
-"""Run one nox session on a machine that has nothing but Python: `python3 tools/run.py demo`.
+"""Run one nox session on a machine that has only Python: `python3 tools/run.py demo`.
 
-Makes a virtual environment with nox in `.nox/`, once for each interpreter, and starts nox. The sessions
-install into environments in the same folder, so nothing outside the checkout is touched. The script works on Pythons
-whose packages are managed by the system, from a path with spaces, and while another session is running. An older
-Python must be able to read this file, too: from 3.6 on, the script says which version is needed.
+The script creates a virtual environment with nox in `.nox/`, once for each interpreter, and starts nox. The sessions
+install into environments in the same folder, so the script changes nothing outside the checkout. It works with a Python
+whose packages the system manages, from a path with spaces, and while another session is running. Keep the syntax of
+this file compatible with Python 3.6, so that the script can report which version is needed.
 """
 
 import argparse
@@ -22,19 +22,19 @@ NOX = "nox>=2025.5.1"
 
 
 def main() -> int:
-    """Run the session that the command line names and return its exit code."""
+    """Run the session that the command line names, and return its exit code."""
     if sys.version_info < OLDEST:
         have, need = (".".join(map(str, version[:2])) for version in (sys.version_info, OLDEST))
-        return _give_up(f"this is Python {have}, and the SDK needs {need} or newer: try python{need} {sys.argv[0]}")
+        return _give_up(f"this is Python {have}, but the SDK needs {need} or newer. Try python{need} {sys.argv[0]}")
 
     parser = argparse.ArgumentParser(
         prog="tools/run.py",
-        description="Set up nox for this interpreter, once, and run one of its sessions.",
-        epilog="Arguments after `--` go to the session: tools/run.py tests -- -k archive",
+        description="Set up nox for this interpreter if necessary, and run one session.",
+        epilog="The session gets the arguments after `--`: tools/run.py tests -- -k archive",
     )
     sessions = _sessions()
     parser.add_argument("session", help=", ".join(sessions), metavar="SESSION")
-    # Split by hand: argparse drops the `--` that nox needs to find the session's arguments.
+    # Split the arguments here, because argparse drops the `--` that nox needs to find the session's arguments.
     ours = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
     own, rest = parser.parse_known_args(ours)
     rest += sys.argv[1 + len(ours) :]
@@ -71,11 +71,11 @@ def _sessions() -> "list[str]":
 
 
 def _nox_environment(environments: Path) -> Path:
-    """Return the interpreter of a virtual environment that holds nox; make the environment if there is none."""
+    """Return the interpreter of a virtual environment with nox. Create the environment if there is none."""
     home = environments / "nox"
     if not _has_nox(home):
         environments.mkdir(parents=True, exist_ok=True)
-        # Built aside and moved into place, so that an interrupted or a simultaneous run never meets half of one.
+        # Build in another folder and move it, so that an interrupted or a parallel run never uses an incomplete one.
         sys.stderr.write(f"Setting up nox in {environments}\n")
         with tempfile.TemporaryDirectory(dir=environments, prefix="new-", ignore_cleanup_errors=True) as scratch:
             fresh = Path(scratch) / "nox"

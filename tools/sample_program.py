@@ -1,4 +1,4 @@
-"""A program of a user with annotations everywhere: five type checkers have to see the same types. Nothing runs it."""
+"""A user's program with annotations everywhere. Five type checkers must infer the same types. No test runs it."""
 
 from __future__ import annotations
 

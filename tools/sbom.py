@@ -1,8 +1,8 @@
 """The software bill of materials of the wheel (PEP 770), as CycloneDX 1.7.
 
-The wheel contains no code of others. So the SBOM lists the dependencies as external components with the versions that
-are accepted: those that are always installed as `required`, those of an extra as `optional`. The SBOM has neither a
-time nor a serial number, so that the same source always gives the same bytes.
+The wheel contains no code of other projects. The SBOM therefore lists the dependencies as external components with the
+accepted versions. Dependencies that are always installed are `required`, those of an extra are `optional`. The SBOM has
+neither a time nor a serial number, so the same source always produces the same bytes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A shell that is typed into line by line: each line finds the folder and the environment that the last one left."""
+"""A shell for single lines. Each line starts in the folder and with the environment that the previous line left."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _FOREIGN: Final = ("CONTENTSTACK_", "LAUNCH_", "PYTHON", "VIRTUAL_ENV")
 
 
 class LineFailed(Exception):
-    """A line did not end as it should; the text says which, how it ended, and what it printed."""
+    """A line failed. The text contains the line, how it ended, and its output."""
 
 
 class Shell:
-    """One terminal, as a context manager; what was started in it ends with it.
+    """One terminal, as a context manager. Its processes end with it.
 
     Args:
-        folder: Where it begins.
+        folder: The first working directory.
         environment: Variables in addition to those of the machine.
     """
 
@@ -43,17 +43,17 @@ class Shell:
         printed = [server.communicate(timeout=_PATIENCE)[0] for _, server in self._servers]
         for (line, server), output in zip(self._servers, printed, strict=True):
             if server.returncode and error is None:
-                raise LineFailed(_told(line, f"ended with {server.returncode}", output))
+                raise LineFailed(_report(line, f"ended with {server.returncode}", output))
 
     def type(self, line: str, *, answer: str = "") -> str:
-        """Type one line, wait for its end, and return what it printed.
+        """Run one line, wait for its end, and return its output.
 
         Args:
-            line: What to type.
-            answer: The text to type when the line asks for something.
+            line: The line.
+            answer: The input for a question of the line.
 
         Raises:
-            LineFailed: It ended with another status than 0, or has not ended within five minutes.
+            LineFailed: The line ended with another status than 0, or has not ended within five minutes.
         """
         with tempfile.TemporaryFile() as left:
             leave = f"status=$?; {{ pwd; env -0; }} >&{left.fileno()}; exit $status"
@@ -70,20 +70,20 @@ class Shell:
                     timeout=_PATIENCE,
                 )
             except subprocess.TimeoutExpired as late:
-                raise LineFailed(_told(line, f"has not ended within {_PATIENCE:g} s", str(late.output))) from late
+                raise LineFailed(_report(line, f"has not ended within {_PATIENCE:g} s", str(late.output))) from late
             left.seek(0)
             folder, _, variables = left.read().decode().partition("\n")
         if done.returncode:
-            raise LineFailed(_told(line, f"ended with {done.returncode}", done.stdout))
+            raise LineFailed(_report(line, f"ended with {done.returncode}", done.stdout))
         self.folder = Path(folder)
         self.environment = dict(one.split("=", 1) for one in variables.split("\0") if one)
         return done.stdout
 
     def start(self, line: str) -> str:
-        """Type a line that runs until the terminal is closed, and return the first line of its output.
+        """Start a line that runs until the terminal is closed, and return the first line of its output.
 
         Raises:
-            LineFailed: It ended before it printed one.
+            LineFailed: The line ended before it printed a line.
         """
         server = subprocess.Popen(
             ["bash", "-c", f"exec {line}"],
@@ -97,7 +97,7 @@ class Shell:
         assert server.stdout
         first = server.stdout.readline()
         if not first:
-            raise LineFailed(_told(line, f"ended with {server.wait()}", ""))
+            raise LineFailed(_report(line, f"ended with {server.wait()}", ""))
         return first
 
 
@@ -107,5 +107,5 @@ def _of_the_machine() -> dict[str, str]:
     return {**kept, "NO_PROXY": direct, "no_proxy": direct}
 
 
-def _told(line: str, ending: str, output: str) -> str:
-    return f"`{line}` {ending}:\n{output.rstrip() or '(it printed nothing)'}"
+def _report(line: str, ending: str, output: str) -> str:
+    return f"`{line}` {ending}:\n{output.rstrip() or '(no output)'}"

@@ -1,11 +1,11 @@
-"""Types the documentation's lines for a shell unchanged, in an environment that has nothing but a wheel.
+"""Run the shell lines of the documentation unchanged, in an environment that has only a wheel.
 
     python -m tools.try_consoles dist/contentstack_launch-0.1.0-py3-none-any.whl
 
-Each page is a terminal in an empty folder. The tutorial comes first: it makes the virtual environment that the others
-use, and its programs run in it. The script fills in what a reader fills in: the place of the wheel, a free port, and
-the values that the emulator has just printed. The lines of other pages are run by sessions of nox; `ELSEWHERE` names
-the lines that no session runs.
+Each page gets a terminal in an empty folder. The tutorial is first, because it creates the virtual environment that the
+other pages use. The script fills in the same values as a reader: the path of the wheel, a free port, and the values
+that the emulator has just printed. Sessions of nox run the lines of other pages. `ELSEWHERE` contains the lines that no
+session runs.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ PIPELINES: Final = "docs/how-to/ci.md"
 CERTIFICATES: Final = "docs/how-to/proxies-and-certificates.md"
 EXAMPLES: Final = "docs/examples.md"
 VISITED: Final = (TUTORIAL, ORGANIZATION, TESTING, PIPELINES, CERTIFICATES, EXAMPLES)
-_MINUTES: Final = "measures for minutes, and says little on a machine that does something else"
-_PROBED: Final = "typed by tests/cli/test_probe_command.py"
-_BARE: Final = "typed on a bare Debian by .ci/bare"
+_MINUTES: Final = "measures for minutes, and needs a machine without other work"
+_PROBED: Final = "tests/cli/test_probe_command.py runs it"
+_BARE: Final = ".ci/bare runs it on a bare Debian"
 ELSEWHERE: Final = {
     "python3 tools/run.py bench": _MINUTES,
     "python3 tools/run.py bench -- limit calls": _MINUTES,
     "python3 tools/run.py bench -- pacing redis_budget --rounds 1 --requests 400 --no-store": _MINUTES,
     "python -m benchmarks.worlds --seeds 10000": _MINUTES,
-    "python -m benchmarks.worlds --seed 777": "one world of those that tests/worlds runs",
+    "python -m benchmarks.worlds --seed 777": "tests/worlds runs such worlds",
     "python3 -m venv .venv": _BARE,
     ".venv/bin/pip install .": _BARE,
     "contentstack-launch probe": _PROBED,
@@ -49,7 +49,7 @@ ELSEWHERE: Final = {
     "contentstack-launch probe --tape probe.jsonl": _PROBED,
     "contentstack-launch probe --write --project probe-1 --confirm": _PROBED,
     '.venv/bin/pip install ".[cli]"': "tools/try_extras.py installs each extra",
-    ".venv/bin/contentstack-launch site examples/site --emulator": "runs until Ctrl-C; tests/cli types it",
+    ".venv/bin/contentstack-launch site examples/site --emulator": "runs until Ctrl-C; tests/cli runs it",
     "python tools/generate_sync.py": "writes into the checkout; the session sync_check runs it with --check",
 }
 _SETTINGS: Final = """
@@ -60,12 +60,12 @@ with LaunchClient.from_env() as launch:
 
 
 class Visit:
-    """Somebody who opens a terminal and does what one page says, from its first block to its last.
+    """A terminal in which one page is followed from its first block to its last block.
 
     Args:
         page: The page.
-        home: The folder in which the terminal's folder is made.
-        given: A folder with what the reader has.
+        home: The folder in which to create the terminal's folder.
+        given: A folder with the files that the reader has.
     """
 
     def __init__(self, page: str, home: Path, given: Path) -> None:
@@ -78,10 +78,10 @@ class Visit:
         self._typed: list[str] = []
 
     def make(self) -> str:
-        """Return what was typed, and how long it took.
+        """Run the lines, and return them with their duration.
 
         Raises:
-            LineFailed: A line did not do what it says.
+            LineFailed: A line failed, or its output differs from the page.
         """
         began = time.monotonic()
         self._folder.mkdir()
@@ -117,9 +117,9 @@ class Visit:
             shell.environment["SECRET"] = self._emulator.get("control_secret", "")
             return
         if ".venv/bin/pip install" in text:
-            # The tutorial's ways to install are alternatives.
+            # The ways to install in the tutorial are alternatives.
             shell.type(".venv/bin/pip uninstall --quiet --yes contentstack-launch")
-        # A refused order would be an answer, too.
+        # Without --fail, curl would also accept a refusal.
         printed = shell.type(f"{text} --fail" if text.startswith("curl ") else text, answer="a-token\n")
         _expect(not text.startswith("curl ") or isinstance(json.loads(printed), dict), text, "is not answered")
 
@@ -127,12 +127,12 @@ class Visit:
         text = text.replace("path/to/", f"{self._given}/").replace("8080", self._port)
         text = text.replace("=blt...", f"={self._emulator.get('organization_uid')}")
         text = text.replace("=...", f"={self._emulator.get('authtoken')}")
-        # No index is asked for the name: before the first release it may be anybody's there.
+        # Do not ask an index for the name. Before the first release, the name may belong to another project there.
         published = f"PIP_CONSTRAINT={self._given}/published.txt"
         return f"{published} {text}" if text.endswith("pip install contentstack-launch") else text
 
     def _set_up_a_pipeline(self, shell: Shell) -> None:
-        """Keep the script where the pipelines find it, and their secrets and variables in the environment."""
+        """Write the script to the path that the pipelines use, and set their secrets and variables."""
         script, *_ = blocks("python", page=PIPELINES)
         (shell.folder / "deploy.py").write_text(script.text, "utf-8")
         (shell.folder / "site").symlink_to(ROOT / "examples/site")
@@ -178,7 +178,7 @@ def _free_port() -> int:
 
 
 def given(home: Path, wheel: Path) -> Path:
-    """Put together what the reader has, and return the folder: a wheel, a checkout, a site, and one day an index."""
+    """Return a new folder with the files that the reader has: a wheel, a checkout, a site, and later an index."""
     folder = home / "given"
     folder.mkdir()
     for name, thing in {wheel.name: wheel, "checkout": ROOT, "folder": ROOT / "examples/site"}.items():
@@ -188,16 +188,16 @@ def given(home: Path, wheel: Path) -> Path:
 
 
 def main() -> None:
-    """End with 0 if every line did what its page says."""
+    """Return 0 if every line did what its page says."""
     wheel = Path(sys.argv[1]).resolve()
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(3) as visitors:
         home = Path(folder).resolve()
         has = given(home, wheel)
         first, *others = (Visit(page, home, has) for page in VISITED)
         print(first.make(), flush=True)
-        # They mostly wait for builds of an emulator.
-        for told in visitors.map(Visit.make, others):
-            print(told, flush=True)
+        # The pages mostly wait for builds of the emulator.
+        for report in visitors.map(Visit.make, others):
+            print(report, flush=True)
 
 
 if __name__ == "__main__":

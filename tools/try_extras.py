@@ -1,9 +1,9 @@
-"""Uses what each extra adds where it is installed, and sees what is said where it is not.
+"""Use each extra that is installed, and check the error for each extra that is not installed.
 
     python tools/try_extras.py redis
 
-Run it with an interpreter that has the distribution and the extras that are named, and no other. It meets the installed
-packages, because a script's own folder is on the path and the checkout is not.
+Run the script with an interpreter that has the distribution and only the named extras. The script imports the installed
+packages, because Python adds the folder of a script to the path, but not the checkout.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ MODULES: Final = {
     "cli": "click",
 }
 BROUGHT_ALONG: Final = {"certificates": "keyring", "progress": "cli", "state": "cli"}
-"""Extras whose library another extra may bring along: on Linux, keyring uses cryptography."""
+"""Extras whose library another extra may install: on Linux, keyring uses cryptography."""
 
 
 def main() -> None:
-    """End with 0 if the extras that are named work, and the others are said to be missing."""
-    parser = argparse.ArgumentParser(description="Use the extras that are named; expect the others to be missing.")
+    """Return 0 if the named extras work, and errors report the other extras as missing."""
+    parser = argparse.ArgumentParser(description="Use the named extras, and expect the other extras to be missing.")
     parser.add_argument("extras", nargs="*", choices=[*MODULES, []])
     expected = set(parser.parse_args().extras)
     installed = {extra for extra, module in MODULES.items() if find_spec(module)}
     surprising = {extra for extra in installed - expected if BROUGHT_ALONG.get(extra) not in expected}
     if surprising or expected - installed:
-        sys.exit(f"Installed are {sorted(installed)}, and not {sorted(expected)}.")
+        sys.exit(f"The installed extras are {sorted(installed)}, but should be {sorted(expected)}.")
     with LaunchEmulator() as emulator:
         for extra, use in USES.items():
             _try(extra, use, emulator, is_there=extra in installed)
@@ -63,12 +63,12 @@ def _try(extra: str, use: Callable[[LaunchEmulator], None], emulator: LaunchEmul
         print(f"{extra:12} missing: {error}")
     else:
         if not is_there:
-            sys.exit(f"{extra} is not installed, and no error or log line says so.")
+            sys.exit(f"{extra} is not installed, but no error or log line reports this.")
         print(f"{extra:12} works")
 
 
 def _redis(emulator: LaunchEmulator) -> None:
-    # Nothing listens there, and redis-py must find that out.
+    # No server listens there, and redis-py must detect this.
     budget = RedisRateLimiter(
         "redis://127.0.0.1:1", emulator.organization_uid, base_url=emulator.url, when_unreachable="error", patience=0.1
     )
@@ -82,7 +82,7 @@ def _redis(emulator: LaunchEmulator) -> None:
             launch.usage.cache_revalidations()
         except BudgetUnavailable:
             return
-        sys.exit("A request went out without a budget.")
+        sys.exit("The client sent a request without a permit.")
 
 
 def _progress(emulator: LaunchEmulator) -> None:
@@ -101,13 +101,13 @@ def _notebook(emulator: LaunchEmulator) -> None:
 
 
 def _speed(emulator: LaunchEmulator) -> None:
-    # Only a large response is parsed with orjson.
+    # orjson only parses large responses.
     for number in range(50):
         emulator.add_project(f"site-{number}")
     with _client(emulator) as launch:
         launch.projects.list().to_list()
     if "orjson" not in sys.modules:
-        # No call needs this extra: without it the standard library decodes, and no message is needed.
+        # No call needs this extra. Without it, the standard library decodes, and no message is needed.
         raise ConfigurationError("contentstack-launch[speed] is not installed")
 
 

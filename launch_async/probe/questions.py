@@ -151,7 +151,7 @@ QUESTIONS: Final = (
         [],
         "The SDK always sends outputDirectory and environmentVariables.",
     ),
-    Question("19", "Form of commitHash in a new deployment", None, "`Commit` passes the hash through.", _NO_GIT),
+    Question("19", "Form of commitHash in a new deployment", None, "`Commit` sends the hash unchanged.", _NO_GIT),
     Question(
         "20",
         "Outcome of a deployment that is created during another build",

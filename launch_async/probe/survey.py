@@ -129,11 +129,17 @@ class Survey:
             return
         self._found.part("pagination", "count", "total", "On each of three pages, count is the number of all projects.")
         self._found.part(
-            "pagination", "first_skip", page["skip"], "skip of the first page. On the second page, skip is 1."
+            "pagination",
+            "first_skip",
+            page["skip"],
+            "first_skip is skip of the first page. skip of the second page is 1.",
         )
         if isinstance(limit := plain.get("limit"), int):
             self._found.part(
-                "pagination", "default_limit", limit, "limit of a page that the probe requested without limit."
+                "pagination",
+                "default_limit",
+                limit,
+                "default_limit is limit of a page that the probe requested without limit.",
             )
 
     async def read_environments(self) -> None:
@@ -241,7 +247,7 @@ class Survey:
         self._found.decide(
             26,
             {"unset": kind, "null": [*null], "absent": [*absent]},
-            f"{sum(map(len, records.values()))} projects, environments and deployments.",
+            f"The probe read {sum(map(len, records.values()))} projects, environments and deployments.",
             options={"unset_fields": kind},
         )
 

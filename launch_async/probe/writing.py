@@ -237,7 +237,7 @@ class Writer:
             16,
             "methods",
             methods,
-            f"An environment was renamed to its own name: PUT ended with {put.outcome}, PATCH with {patch.outcome}.",
+            f"An environment got its current name again: PUT ended with {put.outcome}, PATCH with {patch.outcome}.",
             options={"environment_update": methods},
         )
         if other is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import attrs
 
+from launch_async._text import count_of
 from launch_async.errors import InvalidArgumentError
 from launch_async.state.declarations import Declaration, DeclaredSettings
 from launch_async.state.file.reading import read
@@ -125,4 +126,5 @@ class State(Declaration):
 
     def __str__(self) -> str:
         environments = sum(len(project.environments) for project in self.projects.values())
-        return f"State of {len(self.projects)} projects, {environments} environments and {len(self.groups)} groups"
+        counts = [count_of(len(self.projects), "project"), count_of(environments, "environment")]
+        return f"State of {', '.join(counts)} and {count_of(len(self.groups), 'group')}"

@@ -73,7 +73,7 @@ def test_relative_links_are_reported_once() -> None:
 
     (complaint,) = relative_links(readme)
 
-    assert complaint.endswith("into the links to docs/a.md, docs/b.svg")
+    assert complaint.endswith("for the links to docs/a.md, docs/b.svg")
     assert list(relative_links("[c](https://some-company.com)")) == []
 
 

@@ -208,8 +208,8 @@ def test_dead_links_are_found(tmp_path: Path) -> None:
     )
 
     assert list(check.dead_links(site)) == [
-        "index.html: a/#y leads to no part of that page",
-        "index.html: b/ leads nowhere",
+        "index.html: a/#y has no such anchor",
+        "index.html: b/ does not exist",
     ]
 
 

@@ -36,13 +36,13 @@ def test_every_construct_is_generated_as_in_the_golden_package() -> None:
     assert differences(HERE / "mini_sync", generated(MINI, HERE / "mini_sync")) == []
 
 
-def test_check_reports_stale_missing_and_unwanted_files(tmp_path: Path) -> None:
+def test_check_reports_outdated_missing_and_superfluous_files(tmp_path: Path) -> None:
     wanted = {Path("a.py"): "A = 1\n", Path("b.py"): "B = 1\n"}
     (tmp_path / "a.py").write_text("A = 2\n")
     (tmp_path / "c.py").write_text("C = 1\n")
     (tmp_path / "_bridge").mkdir()
     (tmp_path / "_bridge" / "loop.py").write_text("written by hand\n")
-    assert differences(tmp_path, wanted) == ["b.py: missing", "c.py: not wanted", "a.py: stale"]
+    assert differences(tmp_path, wanted) == ["b.py: missing", "c.py: no longer needed", "a.py: out of date"]
 
 
 def test_writing_replaces_handwritten_files_and_leaves_nothing_for_check(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_writing_replaces_handwritten_files_and_leaves_nothing_for_check(tmp_pat
         ("    def go(self) -> Awaitable[int]: ...", "write it as `async def`"),
         ("    async def go(self, f: Callable[[], int]) -> int: ...", "f is a callback whose result is used"),
         ("    async def go(self, f: Callable[[], Awaitable[int]]) -> int: ...", "Awaitable has no synchronous form"),
-        ("    async def go(self, xs: AsyncIterator[int]) -> int: ...", "cannot hand on xs"),
+        ("    async def go(self, xs: AsyncIterator[int]) -> int: ...", "cannot pass on xs"),
         ("    async def go(self, xs: list[Thing]) -> int: ...", "cannot wrap list[Thing]"),
         ("    async def go(self, x: int = Thing()) -> int: ...", "the default uses the asynchronous Thing"),
         ("    async def go(self) -> list[Thing]: ...", "cannot wrap list[Thing]"),
@@ -71,7 +71,7 @@ def test_writing_replaces_handwritten_files_and_leaves_nothing_for_check(tmp_pat
         ("    async def go(self) -> AsyncIterator[Thing]:\n        yield self", "cannot wrap AsyncIterator[Thing]"),
         ("    def __init__(self) -> None:\n        self.x = []\n    async def go(self) -> int: ...", "x is public"),
         ("    async def __anext__(self) -> int: ...", "__anext__ has no synchronous form"),
-        ("    async def __aenter__(self) -> int: ...", "is entered, but cannot be closed"),
+        ("    async def __aenter__(self) -> int: ...", "can be entered, but not closed"),
         ("    @property\n    def x(self): ...\n    async def go(self) -> int: ...", "x has no type"),
     ],
 )
@@ -89,7 +89,7 @@ def test_data_with_a_callback_inside_stops_the_generator(tmp_path: Path) -> None
         "class Options:\n    on_step: OnStep = None\n\n\n"
         "class Thing:\n    async def go(self, *, options: Options | None = None) -> int: ...\n"
     )
-    with pytest.raises(UnmappedError, match=r"options holds the callback Options\.on_step: make it an argument"):
+    with pytest.raises(UnmappedError, match=r"options contains the callback Options\.on_step: make it an argument"):
         modules_of(package(tmp_path, source))
 
 

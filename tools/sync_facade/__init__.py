@@ -1,1 +1,1 @@
-"""Writes a synchronous facade from the source of an asynchronous package."""
+"""Write a synchronous facade from the source of an asynchronous package."""

@@ -1,4 +1,4 @@
-"""Writes the async side's annotations and defaults as they read in a synchronous module, and imports what they name."""
+"""Write annotations and defaults of the async side for a synchronous module, and import the names that they use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Imports:
         self._at_run_time: set[str] = set()
 
     def add(self, local: str, origin: Symbol, *, type_only: bool = False) -> bool:
-        """Import a name; False if the name already means something else."""
+        """Import a name. Return False if the name already has another meaning."""
         if self._origins.setdefault(local, origin) != origin:
             return False
         if not type_only:
@@ -57,8 +57,8 @@ class Writer:
         package: The asynchronous package.
         colours: The names that need a twin.
         imports: The collection to which the names of the expressions are added.
-        home: The synchronous module that holds the twin of a symbol.
-        own: The name of the module that is being written.
+        home: The synchronous module that contains the twin of a symbol.
+        own: The name of the current module.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class Writer:
         return ast.unparse(_Rewrite(self, module, twins=True).visit(copy.deepcopy(node)))
 
     def default(self, module: Module, node: ast.expr) -> str:
-        """Return a default, whose names are needed at run time."""
+        """Return a default. Its names are needed at run time."""
         return ast.unparse(_Rewrite(self, module, twins=False).visit(copy.deepcopy(node)))
 
     def need(self, module: str, name: str) -> None:
-        """Import something that the twin's own code uses."""
+        """Import a name that the code of the twin uses."""
         self._imports.add(name, Symbol(module, name))
 
     def original(self, symbol: Symbol) -> str:
@@ -90,9 +90,9 @@ class Writer:
         return local
 
     def late_import(self, module: Module, identifier: str) -> str:
-        """Return the import that a function needs before it makes a twin; empty where the module has imported it.
+        """Return the import that a function needs before it creates a twin; empty if the module has imported it.
 
-        The twin imports when it is used what the asynchronous module imports for type checkers only.
+        If the asynchronous module imports a class only for type checkers, the twin imports it on use.
         """
         symbol = self._package.resolve(module, identifier)
         if identifier not in module.type_only or self._home(symbol) == self._own:
@@ -100,7 +100,7 @@ class Writer:
         return _import_line(identifier, Symbol(self._home(symbol), symbol.name))
 
     def name(self, module: Module, node: ast.Name | ast.expr, identifier: str, *, twins: bool) -> str:
-        """Import what a name means, or its synchronous counterpart, and return the local name."""
+        """Import the object of a name, or its synchronous counterpart, and return the local name."""
         symbol = self._package.resolve(module, identifier)
         if symbol.module == "builtins" and hasattr(builtins, symbol.name):
             return identifier

@@ -1,4 +1,4 @@
-"""Writes the synchronous twin of a class: it holds the asynchronous object, and hands every call on to it."""
+"""Write the synchronous twin of a class. It contains the asynchronous object, and passes every call to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ClassWriter"]
 _INDENT = "    "
 _BUILT_IN = {"__bool__": "bool", "__hash__": "hash", "__len__": "len", "__repr__": "repr", "__str__": "str"}
 _CLOSERS = ("close", "stop")
-# The twin holds the asynchronous object, which decides how it may be pickled. A twin cannot be awaited.
+# The twin contains the asynchronous object, which decides how it may be pickled. A twin cannot be awaited.
 _LEFT_OUT = {"__init__", "__del__", "__reduce__", "__await__"}
 
 
@@ -23,9 +23,9 @@ class ClassWriter:
 
     Args:
         functions: Writes the methods.
-        writer: Writes annotations and notes imports.
-        constructed: Names of the classes that users make themselves; all others are only handed out.
-        fork_aware: Names of those that a forked child may use, and must close.
+        writer: Writes annotations and collects imports.
+        constructed: Names of the classes that users create. The SDK creates the objects of all other classes.
+        fork_aware: Names of the constructed classes that a forked child may use, and must close.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class ClassWriter:
         self._fork_aware = fork_aware
 
     def whole(self, found: Class) -> Iterator[str]:
-        """Give the lines of a class."""
+        """Yield the lines of a class."""
         original = self._writer.original(found.symbol)
         bases = ", ".join(self._writer.annotation(found.module, base) for base in found.bases)
         for decorator in found.node.decorator_list:
@@ -53,7 +53,9 @@ class ClassWriter:
         for name, (module, annotation) in found.attributes.items():
             if not name.startswith("_") and name not in found.functions:
                 if annotation is None:
-                    raise UnmappedError(module, found.node, f"{name} is public: say its type (`self.{name}: T = ...`)")
+                    raise UnmappedError(
+                        module, found.node, f"{name} is public: write its type (`self.{name}: T = ...`)"
+                    )
                 type_, value = self._functions.result(module, annotation, f"self._async.{name}")
                 yield from ["    @property", f"    def {name}(self) -> {type_}:"]
                 yield from [f'        """The `{name}` of the asynchronous object."""', f"        return {value}", ""]
@@ -61,7 +63,7 @@ class ClassWriter:
             yield from self._member(found, function, original)
 
     def _decorator(self, found: Class, decorator: ast.expr) -> Iterator[str]:
-        """Give a decorator that is a call of a function; one such as `@attrs.frozen` makes data, and no twin."""
+        """Yield a decorator that calls a function. Skip decorators such as `@attrs.frozen`, which make data."""
         if isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name):
             yield f"@{self._writer.default(found.module, decorator).replace('await ', '')}"
 
@@ -75,7 +77,7 @@ class ClassWriter:
             yield ""
             return
         if init is None:
-            raise UnmappedError(found.module, found.node, f"{name} is made by users and needs an __init__")
+            raise UnmappedError(found.module, found.node, f"{name} is created by users and needs an __init__")
         yield from self._functions.signature(init, init.node, _INDENT)
         yield from docstring(init.node, _INDENT * 2)
         yield from self._functions.marking(init, _INDENT * 2)
@@ -113,7 +115,7 @@ class ClassWriter:
             yield from self._iteration(found, function)
         elif name in _BUILT_IN:
             yield from self._functions.signature(function, function.node, _INDENT)
-            # One that could not be made has a text, too: a traceback that shows local variables asks for it.
+            # A twin whose __init__ failed also needs a text, because tracebacks with local variables show it.
             half_made = name == "__repr__" and found.symbol.name in self._constructed
             held = 'getattr(self, "_async", type(self))' if half_made else "self._async"
             yield f"        return {_BUILT_IN[name]}({held})"
@@ -145,11 +147,11 @@ class ClassWriter:
 
     def _with(self, found: Class, function: Function) -> Iterator[str]:
         if found.symbol.name not in self._constructed or not _closer(found):
-            raise UnmappedError(found.module, function.node, f"{found.symbol.name} is entered, but cannot be closed")
+            raise UnmappedError(found.module, function.node, f"{found.symbol.name} can be entered, but not closed")
         if function.name == "__aenter__":
             returns = function.node.returns
             if returns is None or ast.unparse(returns).strip("'\"") not in {"Self", found.symbol.name}:
-                raise UnmappedError(function.module, function.node, "__aenter__ gives something else than the object")
+                raise UnmappedError(function.module, function.node, "__aenter__ returns another object")
             self._writer.need("typing", "Self")
             yield from ["    def __enter__(self) -> Self:", "        self._lifetime.enter()", "        return self"]
         else:
@@ -161,7 +163,7 @@ class ClassWriter:
     def _view(self, found: Class, function: Function) -> Iterator[str]:
         yield from self._functions.signature(function, function.node, _INDENT)
         if "page" in found.functions:
-            # A notebook that shows a listing asks for its first items, which takes one request.
+            # The view of a listing in a notebook shows the first items, which takes one request.
             yield "        return self.page()._repr_html_()"
         else:
             yield "        return self._async._repr_html_()"
@@ -169,7 +171,7 @@ class ClassWriter:
     def _iteration(self, found: Class, function: Function) -> Iterator[str]:
         yield from self._functions.signature(function, function.node, _INDENT, name="__iter__")
         if "pages" in found.functions:
-            # One crossing for a page, not one for an item. A chain would be lost, or crash, where threads share it.
+            # Cross to the loop once for a page, not for each item. Threads can share a generator, but not a chain.
             yield "        return (item for page in self.pages() for item in page)"
         else:
             self._writer.need("launch_sync", "_bridge")

@@ -1,4 +1,4 @@
-"""The classes and functions that are asynchronous, directly or through their results; found in the source alone."""
+"""Find the classes and functions that are asynchronous, directly or through their results, from the source alone."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Colour(enum.Enum):
 
 
 class Colours:
-    """Answers what needs a synchronous twin.
+    """Decides which objects need a synchronous twin.
 
     Args:
         package: The asynchronous package.
-        shared: Modules whose classes both packages share: data, and what a user plugs in to run on the loop.
+        shared: Modules whose classes both packages share: data, and objects of users that run on the loop.
     """
 
     def __init__(self, package: Package, shared: frozenset[str]) -> None:
@@ -56,13 +56,15 @@ class Colours:
         if symbol.module in self._shared or symbol.module not in self._package.modules:
             return False
         if symbol not in self._known:
-            self._known[symbol] = False  # while it is being found out: a class may hand out itself
+            self._known[symbol] = (
+                False  # The class is not asynchronous until proven, because its methods may return the class itself.
+            )
             found = self._package.class_of(symbol)
             self._known[symbol] = found is not None and self._class_is_coloured(found)
         return self._known[symbol]
 
     def is_shared(self, symbol: Symbol) -> bool:
-        """Whether a class is plugged in by users, and runs on the loop by design."""
+        """Whether users provide the objects of a class, which run on the loop by design."""
         return symbol.module in self._shared
 
     def mentions(self, module: Module, annotation: ast.AST) -> bool:
@@ -70,7 +72,7 @@ class Colours:
         return any(self.is_coloured(self._package.resolve(module, name)) for name in names_in(annotation))
 
     def is_coloured_function(self, function: Function) -> bool:
-        """Whether a function needs a twin: it is asynchronous, or takes or hands out what is."""
+        """Whether a function needs a twin: it is asynchronous, or takes or returns an asynchronous object."""
         if self.of(function) is not Colour.PLAIN:
             return True
         arguments = function.node.args
@@ -99,7 +101,7 @@ class Colours:
 
 
 def names_in(annotation: ast.AST) -> Iterator[str]:
-    """Give every name in an annotation, also of quoted ones; not the values of a `Literal`."""
+    """Yield every name in an annotation, also in a quoted annotation, but not the values of a `Literal`."""
     for node in _type_nodes(annotation):
         if isinstance(node, ast.Name):
             yield node.id

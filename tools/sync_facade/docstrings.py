@@ -1,4 +1,4 @@
-"""Turns the examples of a docstring into synchronous ones; its prose stays as it is."""
+"""Turn the examples in a docstring into synchronous examples. Its prose is almost unchanged."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _AN_BEFORE_CONSONANT = re.compile(r"\b([Aa])n (?=context manager)")
 def synchronous(docstring: str, indent: str) -> str:
     """Return a docstring as a literal for the synchronous twin, indented by `indent`.
 
-    Code is what stands after `>>>` or `...`, between code fences, or indented after a line that ends in `::`. A line of
-    prose that says `async def` is about a function that users plug in. It is asynchronous in both packages, so the line
-    and what is indented below it stay as they are.
+    Code follows `>>>` or `...`, is between code fences, or is indented after a line that ends in `::`. A line of prose
+    with `async def` describes a function that users provide. This function is asynchronous in both packages, so the
+    line and the indented lines below it are unchanged.
     """
     lines = _dedented(docstring).splitlines()
     result: list[str] = []

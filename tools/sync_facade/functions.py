@@ -1,4 +1,4 @@
-"""Writes the synchronous twin of a function or method: the same signature, and one line that hands the call on."""
+"""Write the synchronous twin of a function or method: the same signature, and one line that passes the call on."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class FunctionWriter:
     Args:
         package: The asynchronous package.
         colours: The names that need a twin.
-        writer: Writes annotations and notes imports.
-        constructed: Names of the classes that users make themselves; all others are only handed out.
-        on_loop: Callbacks that run on the loop because the loop needs their result immediately, as `Class.parameter`.
-        wrapped: Collects the names of those classes of `constructed` that are also handed out.
+        writer: Writes annotations and collects imports.
+        constructed: Names of the classes that users create. The SDK creates the objects of all other classes.
+        on_loop: Callbacks, as `Class.parameter`, that run on the loop because the loop needs their results immediately.
+        wrapped: Collects the names of constructed classes whose objects functions also return.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class FunctionWriter:
         self._constructed = constructed
 
     def whole(self, function: Function, target: str, indent: str, *, instead: str = "") -> Iterator[str]:
-        """Give the lines of a function that calls `target`, or does what `instead` says."""
+        """Yield the lines of a function that calls `target`, or runs `instead`."""
         for overload in function.overloads:
             self._writer.need("typing", "overload")
             yield f"{indent}@overload"
@@ -61,7 +61,7 @@ class FunctionWriter:
             yield from self._body(function, f"{target}({self.arguments(function)})", indent + "    ")
 
     def marking(self, function: Function, indent: str) -> Iterator[str]:
-        """Mark as secrets the parameters that the original marks: the twin's frame shows them in a traceback, too."""
+        """Mark the secret parameters of the original, because a traceback also shows the frame of the twin."""
         parameters = {argument.arg for argument in (*function.node.args.args, *function.node.args.kwonlyargs)}
         for statement in function.node.body:
             if not isinstance(statement, ast.Assign) or ast.unparse(statement.targets[0]) not in parameters:
@@ -99,7 +99,7 @@ class FunctionWriter:
         return [f"{indent}def {name or node.name}({', '.join(pieces)}) -> {returns}:"]
 
     def arguments(self, function: Function) -> str:
-        """Return the arguments that hand on what the twin was given."""
+        """Return the arguments that pass the twin's parameters on."""
         arguments = function.node.args
         positional = [*arguments.posonlyargs, *arguments.args]
         if positional and positional[0].arg in {"self", "cls"} and positional[0].annotation is None:
@@ -115,7 +115,7 @@ class FunctionWriter:
     def result(
         self, module: Module, annotation: ast.expr, value: str, owner: str = "", lender: str = ""
     ) -> tuple[str, str]:
-        """Return the synchronous type of a result, and the expression that makes it of the asynchronous value."""
+        """Return the synchronous type of a result, and the expression that converts the asynchronous value."""
         type_ = self._writer.annotation(module, annotation)
         if ast.unparse(annotation).strip("'\"") == "Self":
             self.wrapped.add(owner)
@@ -132,7 +132,7 @@ class FunctionWriter:
         return type_, f"None if (wrapped := {value}) is None else {twin}(wrapped{lender})"
 
     def late_imports(self, module: Module, annotation: ast.expr, indent: str) -> Iterator[str]:
-        """Give the imports of the twins in a result that only its function imports."""
+        """Yield the imports of twins in a result that only the function imports."""
         if self._colours.mentions(module, annotation):
             for node in ast.walk(unquoted(annotation)):
                 if isinstance(node, ast.Name) and self._colours.is_coloured(self._package.resolve(module, node.id)):
@@ -201,7 +201,7 @@ class FunctionWriter:
             self._writer.need("launch_sync", "_bridge")
             return f"_bridge.delivered({name})"
         if "AsyncIter" in ast.unparse(node):
-            raise UnmappedError(module, argument, f"cannot hand on {name}: {ast.unparse(node)}")
+            raise UnmappedError(module, argument, f"cannot pass on {name}: {ast.unparse(node)}")
         if not self._colours.mentions(module, node):
             self._check_data(module, argument, node)
             if self._colours.of(function) is not Colour.PLAIN and "Iterable" in map(_head, options):
@@ -209,7 +209,7 @@ class FunctionWriter:
                 return f"_bridge.gathered({name})"
             return name
         if len(options) != 1:
-            raise UnmappedError(module, argument, f"cannot hand on {name}: {ast.unparse(node)}")
+            raise UnmappedError(module, argument, f"cannot pass on {name}: {ast.unparse(node)}")
         self._twin(module, options[0])
         return f"{name}._async" if options[0] is node else f"None if {name} is None else {name}._async"
 
@@ -231,7 +231,7 @@ class FunctionWriter:
             )
 
     def _check_data(self, module: Module, argument: ast.arg, annotation: ast.expr) -> None:
-        """Refuse data with a callback inside, which nothing would bring to the caller's thread."""
+        """Refuse data with a callback inside, because the callback would not run in the caller's thread."""
         for name in names_in(annotation):
             found = self._package.class_of(self._package.resolve(module, name))
             if found is None or self._colours.is_shared(found.symbol):
@@ -239,11 +239,13 @@ class FunctionWriter:
             for attribute, (home, type_) in found.attributes.items():
                 if type_ is not None and not attribute.startswith("_") and "Callable" in set(self._names(home, type_)):
                     raise UnmappedError(
-                        module, argument, f"{argument.arg} holds the callback {name}.{attribute}: make it an argument"
+                        module,
+                        argument,
+                        f"{argument.arg} contains the callback {name}.{attribute}: make it an argument",
                     )
 
     def _names(self, module: Module, annotation: ast.expr) -> Iterator[str]:
-        """Give the names in an annotation, and those behind its aliases."""
+        """Yield the names in an annotation, and the names behind its aliases."""
         for name in names_in(annotation):
             yield name
             symbol = self._package.resolve(module, name)
@@ -252,7 +254,7 @@ class FunctionWriter:
                 yield from names_in(definition.value)
 
     def _meant(self, module: Module, option: ast.expr) -> list[ast.expr]:
-        """Return what is behind an alias of the package, None left out, so that a callback is seen under any name."""
+        """Return the type behind an alias of the package, without None, so that a callback is found under any name."""
         if isinstance(option, ast.Name):
             symbol = self._package.resolve(module, option.id)
             definition = self._package.definition(symbol)
@@ -262,7 +264,7 @@ class FunctionWriter:
 
 
 def docstring(node: FunctionNode | ast.ClassDef, indent: str) -> list[str]:
-    """Return a docstring as it reads in the twin; nothing where there is none."""
+    """Return the docstring of the twin; empty if there is none."""
     text = ast.get_docstring(node, clean=False)
     return [] if text is None else [synchronous(text, indent)]
 

@@ -15,7 +15,7 @@ FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class UnmappedError(Exception):
-    """The source has a construct that the generator cannot translate, so that nothing is written."""
+    """The source has a construct that the generator cannot translate. The generator writes nothing."""
 
     def __init__(self, module: Module, node: ast.AST, problem: str) -> None:
         super().__init__(f"{module.path}:{getattr(node, 'lineno', 1)}: {problem}")
@@ -49,35 +49,35 @@ class Function:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the function."""
         return self.node.name
 
     @property
     def decorators(self) -> set[str]:
-        """Last parts of its decorators' names."""
+        """Last parts of the names of its decorators."""
         return {ast.unparse(decorator).partition("(")[0].rpartition(".")[2] for decorator in self.node.decorator_list}
 
     @property
     def is_property(self) -> bool:
-        """Whether it is read like an attribute."""
+        """Whether the function is a property."""
         return bool(self.decorators & {"property", "cached_property"})
 
     @property
     def yields(self) -> bool:
-        """Whether it is a generator."""
+        """Whether the function is a generator."""
         return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in _own_nodes(self.node))
 
 
 @dataclass(frozen=True)
 class Class:
-    """A class with everything that it inherits inside the package.
+    """A class with all members that it inherits inside the package.
 
     Attributes:
         symbol: The place where it is defined.
-        module: The same, with its source.
-        node: Its definition.
+        module: The module of the class.
+        node: The definition.
         functions: Methods and properties by name, the nearest definition of each.
-        attributes: Attributes by name, with the type and its module; without a type where the source gives none.
+        attributes: Attributes by name, with the type and its module; without a type if the source has none.
         bases: Base classes outside the package, such as `Generic[T]`.
     """
 
@@ -95,8 +95,8 @@ class Module:
 
     Attributes:
         name: Dotted name.
-        path: Its file.
-        tree: Its syntax tree.
+        path: Path of the file.
+        tree: Syntax tree.
         imports: Local name to origin.
         type_only: Local names that are imported for type checkers only.
     """
@@ -129,7 +129,7 @@ class Module:
 
     @property
     def is_package(self) -> bool:
-        """Whether it is an `__init__.py`."""
+        """Whether the file is an `__init__.py`."""
         return self.path.name == "__init__.py"
 
     @cached_property
@@ -147,7 +147,7 @@ class Module:
 
     @cached_property
     def exported(self) -> list[str]:
-        """The names in `__all__`, or those that a lazy package offers; none where it has no such list."""
+        """The names in `__all__`, or the names that a lazy package exports; empty if the module has no such list."""
         if self.is_lazy:
             return sorted(_type_only_imports(self.tree) | ({"__version__"} & self.imports.keys()))
         node = self.definitions.get("__all__")
@@ -158,7 +158,7 @@ class Module:
 
     @property
     def is_lazy(self) -> bool:
-        """Whether it is a package that loads its public names when they are used."""
+        """Whether the module is a package that loads its public names on first use."""
         return "lazy" in self.imports
 
     def functions(self) -> dict[str, Function]:
@@ -178,7 +178,7 @@ class Package:
             self.modules[name] = Module(name, path, ast.parse(path.read_text(encoding="utf-8")))
 
     def resolve(self, module: Module, name: str) -> Symbol:
-        """Return where a name that a module uses is defined, through every re-export inside the package."""
+        """Return the definition of a name that a module uses, through every re-export inside the package."""
         if name in module.definitions:
             return Symbol(module.name, name)
         origin = module.imports.get(name)
@@ -199,7 +199,7 @@ class Package:
         return module.definitions.get(symbol.name) if module else None
 
     def class_of(self, symbol: Symbol) -> Class | None:
-        """Return a class of this package, with what it inherits."""
+        """Return a class of this package, with its inherited members."""
         node = self.definition(symbol)
         if not isinstance(node, ast.ClassDef):
             return None
@@ -221,7 +221,7 @@ class Package:
 
 
 def unquoted(annotation: ast.expr) -> ast.expr:
-    """Return what a quoted annotation says; any other as it is."""
+    """Return a quoted annotation without quotes, and any other annotation unchanged."""
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
         return ast.parse(annotation.value, mode="eval").body
     return annotation
@@ -245,7 +245,7 @@ def _functions(module: Module, body: list[ast.stmt], owner: str = "") -> dict[st
 
 
 def _attributes(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr | None]]:
-    """Give the attributes that the class body annotates or `__init__` sets; a plain constant says its type itself."""
+    """Yield the attributes that the class body annotates or `__init__` sets. A plain constant has its obvious type."""
     for statement in node.body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             yield statement.target.id, statement.annotation

@@ -1,1 +1,1 @@
-"""The documentation before its builder: plain Markdown for every page, and checks of the site that comes out."""
+"""Plain Markdown for every page of the documentation, and checks of the site that a builder makes from it."""

@@ -1,7 +1,7 @@
 """Build the documentation: `python -m tools.website FOLDER [--serve]`.
 
-Writes every page as plain Markdown, builds the site from it with Zensical and with mkdocs, puts the twins of the pages
-next to them, and checks what came out. The site is in FOLDER/site; FOLDER/site-mkdocs is the same by the other builder.
+The tool writes every page as plain Markdown, builds the site with Zensical and with mkdocs, adds a Markdown twin of
+each page, and checks the result. The site is in FOLDER/site. FOLDER/site-mkdocs is the site of the other builder.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ POLL_S: Final = 1.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build and check the site, or show it; return 1 if something is wrong with it."""
+    """Build and check the site, or show it. Return 1 if the site has a problem."""
     parser = argparse.ArgumentParser(prog="python -m tools.website", description="Build the documentation.")
-    parser.add_argument("folder", type=Path, help="where to build; the site is in its folder `site`")
+    parser.add_argument("folder", type=Path, help="folder for the build; the site is in its folder `site`")
     parser.add_argument("--serve", action="store_true", help="show the site in a browser, and follow changes")
     parser.add_argument("--pages", action="store_true", help="only write the pages")
     options = parser.parse_args(arguments)
@@ -60,7 +60,7 @@ def build(folder: Path) -> int:
 
 
 def serve(folder: Path) -> int:
-    """Show the site in a browser until Ctrl-C, and write pages again when what they are made from changes."""
+    """Show the site in a browser until Ctrl-C, and write pages again when their sources change."""
     server = subprocess.Popen([_program("zensical"), "serve", "--config-file", str(folder / "mkdocs.yml")])
     seen = _newest()
     try:
@@ -90,8 +90,8 @@ def _search_problems(site: Path) -> list[str]:
     if node:
         return list(check.poor_searches(site, node))
     if os.environ.get("CI"):
-        return ["Node.js is not installed, so the search of the site was not tried"]
-    sys.stdout.write("The search of the site was not tried: Node.js is not installed.\n")
+        return ["Node.js is not installed, so the search of the site was not tested"]
+    sys.stdout.write("The search of the site was not tested, because Node.js is not installed.\n")
     return []
 
 

@@ -1,6 +1,6 @@
 """Figures as text: a fence ` ```chart ` of the documentation becomes lines on axes, drawn in the page itself.
 
-The first line says what is counted, and along what; the next is the x axis, and each further one a line of figures::
+The first line names the quantity and the x axis. The second line lists the x values, and each further line a series::
 
     accepted per second; seconds since the first request
     x: 5 10 15
@@ -36,7 +36,7 @@ def chart(source: str) -> str:
     xs = _figures(axis)[1]
     lines = [_figures(row) for row in rows]
     if len(lines) > len(_PENS) or any(len(ys) != len(xs) for _, ys in lines):
-        raise ValueError(f"lines of {len(xs)} figures, and at most {len(_PENS)} of them, fit: {title!r}")
+        raise ValueError(f"each line needs {len(xs)} figures, and a chart has at most {len(_PENS)} lines: {title!r}")
     top = _LEGEND * (len(lines) + 1) + 18
     highest = max(max(ys) for _, ys in lines)
     step = _step(highest)
@@ -64,7 +64,7 @@ def _figures(line: str) -> tuple[str, list[float]]:
 
 
 def _step(highest: float) -> float:
-    """Return a round distance between rules, of which four to ten fit below the highest figure."""
+    """Return a round distance between grid lines, so that four to ten of them are below the highest figure."""
     magnitude = 10.0 ** math.floor(math.log10(highest))
     return next(part * magnitude for part in (0.1, 0.2, 0.5, 1.0) if highest <= 10 * part * magnitude)
 

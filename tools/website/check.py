@@ -1,4 +1,4 @@
-"""Checks of a site that is built: its links lead somewhere, it loads nothing from elsewhere, and two builds agree."""
+"""Checks of a built site: its links work, it loads nothing from other servers, and two builds have the same words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEARCHES: Final[Mapping[str, Sequence[str]]] = {
     "upgrade": ["how-to/upgrading/"],
     "proxy": ["how-to/proxies-and-certificates/"],
 }
-"""Words that people type into the search. One of the pages has to be the first or the second result."""
+"""Words that people type into the search. One of the pages must be the first or the second result."""
 
 _LOADS: Final = {"img": "src", "script": "src", "iframe": "src", "source": "src", "link": "href", "video": "src"}
 _LOADING_LINKS: Final = {"stylesheet", "icon", "preload", "preconnect", "prefetch", "modulepreload", "manifest"}
@@ -38,12 +38,12 @@ class Page(HTMLParser):
     loads: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Begin outside the article."""
+        """Start outside the article."""
         super().__init__()
         self._article = self._silent = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an anchor, a link or something to load."""
+        """Record an anchor, a link or an address that the page loads."""
         given = {name: value or "" for name, value in attrs}
         self.anchors |= {given[name] for name in ("id", "name") if name in given}
         if tag == "a" and "href" in given:
@@ -55,12 +55,12 @@ class Page(HTMLParser):
         self._silent += tag in ("script", "style", "svg")
 
     def handle_endtag(self, tag: str) -> None:
-        """Note the end of the article, or of what has no words."""
+        """Record the end of the article, or of an element without words."""
         self._article -= tag == "article"
         self._silent -= tag in ("script", "style", "svg")
 
     def handle_data(self, data: str) -> None:
-        """Note the words of the article."""
+        """Record the words of the article."""
         if self._article and not self._silent:
             self.text.append(data)
 
@@ -81,10 +81,10 @@ def pages(site: Path) -> dict[str, Page]:
 
 
 def dead_links(site: Path) -> Iterator[str]:
-    """Give what is wrong with links within the site."""
+    """Yield the broken links within the site."""
     every = pages(site)
     for name, page in every.items():
-        if name == "404.html":  # its links begin at the root of the server
+        if name == "404.html":  # The links of this page begin at the root of the server.
             continue
         for link in page.links:
             parts = urlsplit(link)
@@ -96,13 +96,13 @@ def dead_links(site: Path) -> Iterator[str]:
             if (site / target).is_dir():
                 target = posixpath.normpath(f"{target}/index.html")
             if not (site / target).is_file():
-                yield f"{name}: {link} leads nowhere"
+                yield f"{name}: {link} does not exist"
             elif parts.fragment and target in every and unquote(parts.fragment) not in every[target].anchors:
-                yield f"{name}: {link} leads to no part of that page"
+                yield f"{name}: {link} has no such anchor"
 
 
 def loaded_from_elsewhere(site: Path) -> Iterator[str]:
-    """Give what pages and stylesheets load from another server."""
+    """Yield the addresses that pages and stylesheets load from other servers."""
     for name, page in pages(site).items():
         yield from (f"{name} loads {load}" for load in page.loads if re.match(r"(?:https?:)?//", load))
     for path in sorted(site.rglob("*.css")):
@@ -111,7 +111,7 @@ def loaded_from_elsewhere(site: Path) -> Iterator[str]:
 
 
 def different_words(one: Path, other: Path) -> Iterator[str]:
-    """Give the pages that only one of two sites has, and those whose words differ."""
+    """Yield the pages that only one of two sites has, and the pages whose words differ."""
     sides = [{name: page.words for name, page in pages(site).items() if page.words} for site in (one, other)]
     for name in sorted({*sides[0], *sides[1]} - {"404.html"}):
         ours, theirs = (side.get(name, []) for side in sides)
@@ -125,16 +125,16 @@ def different_words(one: Path, other: Path) -> Iterator[str]:
 
 
 def missing_twins(site: Path, names: Sequence[str]) -> Iterator[str]:
-    """Give the pages without a twin in Markdown."""
-    yield from (f"there is no {name}" for name in [*names, "llms.txt"] if not (site / name).is_file())
+    """Yield the pages without a twin in Markdown."""
+    yield from (f"{name} is missing" for name in [*names, "llms.txt"] if not (site / name).is_file())
 
 
 def searched(site: Path, queries: Sequence[str], node: str) -> dict[str, list[str]]:
-    """Return the pages that the site's own search lists for each query, best first.
+    """Return the results of the site's search for each query, best first.
 
     Args:
         site: A site that Zensical has built.
-        queries: What is typed.
+        queries: The words to search for.
         node: The program Node.js.
     """
     program = Path(__file__).with_name("search.js")
@@ -149,7 +149,7 @@ def searched(site: Path, queries: Sequence[str], node: str) -> dict[str, list[st
 
 
 def poor_searches(site: Path, node: str) -> Iterator[str]:
-    """Give the searches that do not find the page that people look for among the first two."""
+    """Yield the searches whose first two results do not include an expected page."""
     for query, found in searched(site, list(SEARCHES), node).items():
         if not set(SEARCHES[query]) & set(found[:2]):
             yield f"a search for {query!r} finds {found[:3]} and not {' or '.join(SEARCHES[query])}"

@@ -1,7 +1,7 @@
 """Sequence diagrams as text: a fence ` ```sequence ` of the documentation becomes a picture in the page itself.
 
-The site's theme would fetch a drawing library from elsewhere, and a page of ours asks no third party for anything. The
-first line names who takes part; each further line is a message, a message that is lost, or a note::
+The theme of the site would load a drawing library from another server, and our pages load nothing from other servers.
+The first line names the participants. Each further line is a message, a message that is lost, or a note::
 
     program, SDK, Launch
     SDK -> Launch: POST /projects
@@ -18,14 +18,14 @@ from typing import Final
 
 _MESSAGE: Final = re.compile(r"(?P<sender>[^:]+?) -(?P<end>[>x]) (?P<receiver>[^:]+?): (?P<text>.+)")
 _NOTE: Final = re.compile(r"(?P<name>[^:]+?): (?P<text>.+)")
-# Three columns fit a narrow screen, and every word on them can be read.
+# Three columns fit a narrow screen and are readable there.
 _COLUMN: Final = 160
 _BOX: Final = 124
 _WIDE: Final = 152
 _ROW: Final = 44
 _TOP: Final = 56
 LABEL: Final = 'text-anchor="middle" font-size="14" fill="currentColor"'
-# A word covers the line that it stands on, in light and in dark.
+# Words cover the line behind them, in the light and the dark theme.
 HALO: Final = 'style="paint-order: stroke; stroke: var(--md-default-bg-color); stroke-width: 6px"'
 
 
@@ -33,7 +33,7 @@ def sequence(source: str) -> str:
     """Return the picture of a sequence as HTML with inline SVG, in the colours of the page.
 
     Raises:
-        ValueError: A line is none of the three, or names somebody who does not take part.
+        ValueError: A line is malformed, or names an unknown participant.
     """
     first, *steps = [line.strip() for line in source.strip().splitlines()]
     names = [name.strip() for name in first.split(",")]
@@ -84,5 +84,5 @@ def _arrow(start: int, end: int, y: int, text: str, *, lost: bool) -> str:
 
 def _place(names: Sequence[str], name: str) -> int:
     if name not in names:
-        raise ValueError(f"{name!r} does not take part; {', '.join(names)} do")
+        raise ValueError(f"{name!r} is not one of the participants {', '.join(names)}")
     return _COLUMN * names.index(name) + _COLUMN // 2

@@ -1,4 +1,4 @@
-"""Lets the documentation read the doors of packages: what an `__init__.py` imports for type checkers is what it offers.
+"""Extend griffe: the imports for type checkers in the `__init__.py` of a package are its public names.
 
 At run time `launch_async/_lazy.py` reads the same lines.
 """
@@ -9,9 +9,9 @@ import griffe
 
 
 class Doors(griffe.Extension):
-    """Gives each door the `__all__` that it has at run time."""
+    """Adds `__all__` to each package, as at run time."""
 
     def on_module(self, *, mod: griffe.Module, **_: object) -> None:
-        """Take the imports below `if TYPE_CHECKING:` for what the module exports, as griffe calls it."""
+        """Treat the imports below `if TYPE_CHECKING:` as the exports of the module, in griffe's terms."""
         if mod.is_init_module and mod.exports is None:
             mod.exports = [name for name, member in mod.members.items() if member.is_alias and not member.runtime]

@@ -1,6 +1,6 @@
 """Directed graphs as text: a fence ` ```flow ` of the documentation becomes boxes and arrows, drawn in the page itself.
 
-Each line is an arrow, with a word on it or without; whoever is pointed at stands below whoever points at it::
+Each line is an arrow, with or without words on it. An arrow points from a box to a box below::
 
     Ack-clocked -> Aligned burst: loses more than 7 %
     Aligned burst -> Ack-clocked with a bonus: refused
@@ -25,14 +25,14 @@ def flow(source: str) -> str:
     """Return the picture of a graph as HTML with inline SVG, in the colours of the page.
 
     Raises:
-        ValueError: A line is no arrow, or the arrows run in a circle.
+        ValueError: A line is not an arrow, or the arrows form a circle.
     """
     lines = [line.strip() for line in source.strip().splitlines()]
     arrows: list[tuple[str, str, str]] = []
     for line in lines:
         match = _ARROW.fullmatch(line)
         if match is None:
-            raise ValueError(f"no arrow: {line!r}")
+            raise ValueError(f"not an arrow: {line!r}")
         arrows.append((match["above"], match["below"], match["words"] or ""))
     places = _places(_ranks([(above, below) for above, below, _ in arrows]))
     width = max(x for x, _ in places.values()) + _COLUMN // 2
@@ -49,14 +49,14 @@ def flow(source: str) -> str:
 
 
 def _ranks(arrows: Sequence[tuple[str, str]]) -> dict[str, int]:
-    """Return the row of each box: as high as arrows allow; what nothing points at, just above what it points at."""
+    """Return the row of each box, as high as arrows allow. A box without incoming arrows is just above its target."""
     names = dict.fromkeys(name for arrow in arrows for name in arrow)
     ranks = dict.fromkeys(names, 0)
     for _ in names:
         for above, below in arrows:
             ranks[below] = max(ranks[below], ranks[above] + 1)
     if max(ranks.values()) >= len(names):
-        raise ValueError("the arrows run in a circle")
+        raise ValueError("the arrows form a circle")
     pointed_at = {below for _, below in arrows}
     for name in names:
         if name not in pointed_at:
@@ -65,7 +65,7 @@ def _ranks(arrows: Sequence[tuple[str, str]]) -> dict[str, int]:
 
 
 def _places(ranks: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-    """Return the middle of each box: the rows one below the other, each in the middle of the picture."""
+    """Return the middle of each box. Each row is below the previous row, in the middle of the picture."""
     rows = [[name for name in ranks if ranks[name] == rank] for rank in range(max(ranks.values()) + 1)]
     widest = max(len(row) for row in rows)
     return {
@@ -93,6 +93,6 @@ def _line(start: tuple[int, int], end: tuple[int, int]) -> str:
 
 
 def _words(start: tuple[int, int], end: tuple[int, int], words: str) -> str:
-    # Nearer to the end, where arrows that start together have parted.
+    # Near the end of the arrow, because arrows from one box are close to each other at their start.
     x, y = (2 * start[0] + 3 * end[0]) // 5, (start[1] + end[1]) // 2
     return f'<text x="{x}" y="{y + 4}" {LABEL} {HALO}>{escape(words)}</text>'

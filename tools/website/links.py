@@ -11,7 +11,7 @@ FACTS: Final = "reference/facts.md"
 
 _SECTION_HEADING: Final = re.compile(r"^## ((\d+)\. .+)$", re.MULTILINE)
 _ANCHOR: Final = re.compile(r"^[ >]*#+ .*\{ #([\w.]+) .*\}$", re.MULTILINE)
-# A heading, a block of code and code in a sentence stay; references and the numbers of sections become links.
+# Headings, code blocks and code in sentences are unchanged. References and section numbers become links.
 _TOKENS: Final = re.compile(
     r"(?P<kept>^[ ]*(?P<fence>`{3,})[^\n]*\n.*?^[ ]*(?P=fence)[ ]*$|^#+ [^\n]*$"
     r"|\[(?:`[^`]*`|[^\[\]`])*\]\((?!\S*\.md#launch_)[^)\s]*\))"
@@ -31,7 +31,7 @@ def linked(pages: Mapping[str, str], canonical: Callable[[str], str]) -> dict[st
         canonical: Returns the dotted path at which an object is defined, and raises KeyError if there is none.
 
     Raises:
-        ValueError: A reference leads nowhere.
+        ValueError: A reference has no target.
     """
     homes = {anchor: page for page, text in pages.items() for anchor in _ANCHOR.findall(text)}
     sections = facts_anchors(pages.get(FACTS, ""))
@@ -61,7 +61,7 @@ def _linked(
             if anchor is None:
                 if match["optional"]:
                     return match["words"]
-                raise ValueError(f"{page}: no page describes {path}, to which {match[0]} refers")
+                raise ValueError(f"{page}: no page describes {path}, the target of {match[0]}")
             words = f"[{match['words']}]" if match["path"] else "]"
             return f"{words}({relative(page, homes[anchor])}#{anchor})"
         if match["facts"]:
@@ -75,10 +75,10 @@ def _linked(
 
 
 def relative(page: str, target: str) -> str:
-    """Return how a page refers to another one; both are paths below `docs`."""
+    """Return the relative path from a page to another page. Both are paths below `docs`."""
     return "" if page == target else posixpath.relpath(target, posixpath.dirname(page) or ".")
 
 
 def _slug(title: str) -> str:
-    """Return the anchor of a heading as the extension toc makes it."""
+    """Return the anchor of a heading, as the extension toc creates it."""
     return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower())

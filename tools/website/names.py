@@ -1,7 +1,7 @@
-"""The table of every public name, both packages side by side: what the site shows where a page has `<!-- names -->`.
+"""The table of every public name of both packages, for the place of `<!-- names -->` in a page.
 
-The names come from the packages themselves, so that the page cannot forget one. Each links to where the reference
-describes it, and has the first words of that description; a name that nothing describes fails the strict build.
+The names come from the packages, so the table is always complete. Each name links to its description in the reference,
+and has the first sentence of the description. The strict build fails if a name has no description.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MODULES: Final = {
 
 
 def expand(markdown: str) -> str:
-    """Return a page with the tables, if it asks for them."""
+    """Return a page with the tables, if the page has the mark."""
     return markdown.replace(MARK, "\n".join(_sections())) if MARK in markdown else markdown
 
 
@@ -50,19 +50,19 @@ def home(value: object, name: str, module: str) -> str:
     Args:
         value: The object behind the name.
         name: The name.
-        module: A public module that offers it.
+        module: A public module that exports the name.
     """
     if inspect.isclass(value) or inspect.isfunction(value):
         return f"{value.__module__}.{value.__qualname__}"
-    # Constants and aliases do not know where they come from: the door that offers them documents them.
+    # Constants and aliases do not store their module. The package that exports them documents them.
     return f"{module.replace('launch_sync', 'launch_async')}.{name}"
 
 
 def offered(module: str) -> Iterator[tuple[str, str]]:
-    """Give the public names of a module and the dotted name of what each stands for.
+    """Return the public names of a module, each with the dotted name of its object.
 
     Args:
-        module: Its dotted name.
+        module: Dotted name of the module.
     """
     loaded = import_module(module)
     for name in loaded.__all__:
@@ -78,7 +78,7 @@ def _sections() -> Iterator[str]:
         rows: list[str] = []
         for name in sorted({*sides[0], *sides[1]}, key=str.casefold):
             first = modules[0] if name in sides[0] else modules[1]
-            # Two modules may offer different things under one name, and one thing may be offered twice.
+            # Two modules may export different objects under one name, and two modules may export one object.
             thing = name, id(getattr(import_module(first), name))
             if thing not in seen:
                 rows.append(_row(name, [side.get(name) for side in sides], _summary(first, name)))
@@ -102,7 +102,7 @@ def _source(package: str) -> griffe.Object | griffe.Alias:
 
 
 def _summary(module: str, name: str) -> str:
-    """Return the first paragraph of what describes a name: constants and aliases have none at run time."""
+    """Return the first paragraph of the description, from the source: constants and aliases have none at run time."""
     package, _, below = f"{module}.{name}".partition(".")
     docstring = _source(package)[below].docstring
     return " ".join(docstring.value.partition("\n\n")[0].split()) if docstring else ""

@@ -1,7 +1,7 @@
 """Every page of the site as plain Markdown, made from `docs` and from the source code.
 
-A builder needs no plugin and no hook for what comes out: code of other files is inserted, names and commands are
-listed, the reference is written out, references are links, and diagrams are drawn.
+A builder needs no plugins and no hooks for these pages. They contain the code of other files, the lists of names and
+commands, the reference, links instead of references, and the drawn diagrams.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DOCS: Final = ROOT / "docs"
 DRAWINGS: Final[Mapping[str, Callable[[str], str]]] = {"chart": chart, "flow": flow, "sequence": sequence}
 
 DECISIONS: Final = "decisions"
-"""The folder of pages that are neither in the navigation nor in the search: they are for those who change the SDK."""
+"""The folder of pages for developers of the SDK, which are neither in the navigation nor in the search."""
 
 _DECISIONS_MARK: Final = "<!-- decisions -->\n"
 _NOT_SEARCHED: Final = "---\nsearch:\n  exclude: true\n---\n"
@@ -39,11 +39,11 @@ _ATTRIBUTES: Final = re.compile(r"[ ]\{ [#.:][^}\n]*\}")
 
 @dataclass(frozen=True)
 class Entry:
-    """A place of the navigation: a page, or a group of them.
+    """An entry of the navigation: a page, or a group of entries.
 
     Attributes:
-        title: Its title.
-        page: Its path below `docs`; empty for a group.
+        title: Title of the entry.
+        page: Path of the page below `docs`; empty for a group.
         below: The entries of a group.
     """
 
@@ -52,7 +52,7 @@ class Entry:
     below: Sequence[Entry] = ()
 
     def pages(self) -> Iterator[str]:
-        """Give every page of it, in order."""
+        """Yield every page of the entry, in order."""
         if self.page:
             yield self.page
         for entry in self.below:
@@ -60,18 +60,18 @@ class Entry:
 
 
 def texts() -> dict[str, str]:
-    """Return each page by its path below `docs`, with diagrams as text: what a program reads.
+    """Return each page by its path below `docs`, with diagrams as text, for programs.
 
     Raises:
-        ValueError: A reference leads nowhere, or a file to insert does not exist.
-        KeyError: A directive names what does not exist.
+        ValueError: A reference has no target, or a file to insert does not exist.
+        KeyError: A directive names an object that does not exist.
     """
     pages = {path.relative_to(DOCS).as_posix(): _expanded(path) for path in sorted(DOCS.rglob("*.md"))}
     return linked(pages, reference.canonical)
 
 
 def drawn(page: str, text: str) -> str:
-    """Return a page with its diagrams drawn: what a builder reads."""
+    """Return a page with its diagrams drawn, for a builder."""
 
     def draw(match: re.Match[str]) -> str:
         return f"{match[1]}{DRAWINGS[match[2]](textwrap.dedent(match[3]))}\n"
@@ -84,7 +84,7 @@ def write(target: Path, pages: Mapping[str, str]) -> None:
     """Write a project for a builder: pages, pictures, the theme, the configuration, and the twins.
 
     Args:
-        target: A folder; what it holds of an earlier run is replaced.
+        target: A folder. Files of an earlier run are replaced.
         pages: The text of each page, as `texts` returns it.
     """
     nav = navigation()
@@ -100,14 +100,14 @@ def write(target: Path, pages: Mapping[str, str]) -> None:
 
 
 def twin(text: str) -> str:
-    """Return a page for programs: without what only a builder understands."""
+    """Return a page for programs, without the syntax that only a builder understands."""
     front, body = _split(text)
     del front
     return _ATTRIBUTES.sub("", body).lstrip("\n")
 
 
 def llms(nav: Sequence[Entry], pages: Mapping[str, str]) -> str:
-    """Return `llms.txt`: what the site is, and a list of its pages, each with its first sentence."""
+    """Return `llms.txt`: a description of the site, and a list of its pages, each with its first sentence."""
     settings = configuration()
     lines = [f"# {settings['site_name']}", "", f"> {settings['site_description']}", ""]
     for entry in nav:
@@ -129,16 +129,16 @@ def configuration() -> dict[str, Any]:
 
 
 def inserted(text: str) -> str:
-    """Return a page with the files, or the parts of files, that it inserts.
+    """Return a page with the content of the files, or parts of files, that it inserts.
 
     Raises:
-        ValueError: There is no such file or part.
+        ValueError: The file or the part does not exist.
     """
 
     def insert(match: re.Match[str]) -> str:
         path, part = ROOT / match[2], match[3]
         if not path.is_file():
-            raise ValueError(f"there is no file {match[2]} to insert")
+            raise ValueError(f"the file {match[2]} to insert does not exist")
         found = path.read_text("utf-8")
         if part:
             ends = [f"<!-- --8<-- [{end}:{part}] -->\n" for end in ("start", "end")]
@@ -182,7 +182,7 @@ def _title(text: str) -> str:
 
 
 def _first_sentence(text: str) -> str:
-    """Return the first sentence of a page that says something."""
+    """Return the first sentence of a page."""
     for paragraph in re.split(r"\n\s*\n", _split(text)[1]):
         plain = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", " ".join(paragraph.split()))
         sentence = re.split(r"(?<=[.!?])\s", re.sub(r"^(?:\d+\.|-) ", "", plain))[0]
@@ -192,7 +192,7 @@ def _first_sentence(text: str) -> str:
 
 
 def _lay_out(target: Path, wanted: Mapping[str, bytes]) -> None:
-    """Write what differs and delete what is left over, so that a builder that watches has little to do."""
+    """Write only changed files and delete old files, so that a builder that watches the folder has little to do."""
     for name in ("docs", "theme", "twins"):
         for path in (target / name).rglob("*"):
             if path.is_file() and path.relative_to(target).as_posix() not in wanted:

@@ -1,4 +1,4 @@
-"""The reference of the API as plain Markdown: what a page shows for `::: launch_async.client.LaunchClient`.
+"""The reference of the API as plain Markdown, for directives such as `::: launch_async.client.LaunchClient`.
 
 The texts come from the source code, which griffe reads without importing it. Each object gets a heading with its dotted
 path as the anchor, a signature, and its docstring. References to other objects are written as `[text][dotted.path]`;
@@ -28,26 +28,26 @@ Documented: TypeAlias = Any
 Expression: TypeAlias = griffe.Expr | str | None
 
 _WIDTH: Final = 88
-# Defaults that say no more than the annotation.
+# Defaults that add nothing to the annotation.
 _OBVIOUS: Final = ("None", "False", "0", "0.0", "''", "()", "frozenset()")
 _HIDDEN_BASES: Final = ("object", "Displayable")
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a directive of a page wants an object shown; the names are those of mkdocstrings.
+    """The options of a directive. Their names are those of mkdocstrings.
 
     Attributes:
-        heading_level: Level of the object's own heading.
-        show_root_heading: Whether the object has a heading; its members have theirs in any case.
+        heading_level: Level of the object's heading.
+        show_root_heading: Whether the object has a heading. Its members always have headings.
         show_root_full_path: Whether the heading has the dotted path instead of the last name.
-        show_root_toc_entry: Ignored: what has a heading has an entry in the table of contents.
-        toc_label: The words for the object in the table of contents, if they differ from its heading.
-        members: The members to show, in this order; None for all public ones that are described.
-        filters: Expressions for names: `!^_` leaves out names that begin with an underscore; None for public names.
+        show_root_toc_entry: Ignored. Every heading has an entry in the table of contents.
+        toc_label: Label of the object in the table of contents, if it differs from the heading.
+        members: The members to show, in this order; None for all public members with a description.
+        filters: Expressions for names: `!^_` excludes names that begin with an underscore; None for public names.
         merge_init_into_class: Whether a class shows the signature and the description of its `__init__`.
         show_bases: Whether a class names its bases.
-        inherited_members: Whether a class shows what its bases define.
+        inherited_members: Whether a class shows the members of its bases.
         show_attribute_values: Whether attributes show their values.
     """
 
@@ -79,7 +79,7 @@ def markdown(path: str, options: Options) -> str:
     """Return the description of a class, a function, a module or an attribute, with its members.
 
     Raises:
-        KeyError: There is no such object.
+        KeyError: The object does not exist.
     """
     thing = find(path)
     lines: list[str] = []
@@ -95,16 +95,16 @@ def find(path: str) -> Documented:
     """Return the object of a dotted path.
 
     Raises:
-        KeyError: There is no such object.
+        KeyError: The object does not exist.
     """
     return _sources()[path]
 
 
 def canonical(path: str) -> str:
-    """Return the dotted path at which an object is defined, for any path that leads to it.
+    """Return the dotted path of an object's definition, for any path to the object.
 
     Raises:
-        KeyError: There is no such object.
+        KeyError: The object does not exist.
     """
     return str(find(path).canonical_path)
 
@@ -173,7 +173,7 @@ def _has_words(thing: Documented) -> bool:
 
 def _heading(title: str, thing: Documented, level: int, label: str = "") -> str:
     entry = f' data-toc-label="{label}"' if label else ""
-    # The search lists the classes and functions of launch_async, and nothing twice.
+    # The search lists the classes and functions of launch_async, and no object twice.
     silent = " data-search-exclude" if thing.is_attribute or _has_twin(thing) else ""
     return f"{'#' * level} `{title}` {{ #{thing.canonical_path} .api{entry}{silent} }}"
 
@@ -217,7 +217,7 @@ def _attribute_signature(thing: Documented, options: Options) -> str:
     if thing.annotation is not None:
         words += f": {thing.annotation}"
     if options.show_attribute_values and thing.value is not None and "property" not in thing.labels:
-        # An alias that names itself is a string.
+        # An alias that refers to itself is a string.
         value = ast.literal_eval(str(thing.value)) if str(thing.value)[0] in "'\"" and "Alias" in words else thing.value
         words += f" = {value}"
     return words
@@ -326,7 +326,7 @@ def _section(section: griffe.DocstringSection, thing: Documented) -> Iterator[st
         case kinds.raises | kinds.warns:
             yield _list(_title(section.kind.value.capitalize(), section), map(_unnamed, value))
         case _:
-            raise ValueError(f"{thing.path}: nothing is known about the section {section.kind.value!r}")
+            raise ValueError(f"{thing.path}: sections of the kind {section.kind.value!r} are not supported")
 
 
 def _title(usual: str, section: griffe.DocstringSection) -> str:
@@ -349,7 +349,7 @@ def _unnamed(element: griffe.DocstringElement) -> str:
 
 
 def _field_default(thing: Documented, name: str) -> Expression:
-    """Return the default of a field: a class of attrs has no signature that would show it."""
+    """Return the default of a field, because classes of attrs have no signature that shows it."""
     decorators = " ".join(str(each.value) for each in getattr(thing, "decorators", ()))
     member = thing.members.get(name) if "frozen" in decorators or "define" in decorators else None
     value = member.value if member is not None and member.is_attribute else None
@@ -362,7 +362,7 @@ def _field_default(thing: Documented, name: str) -> Expression:
 
 
 def _annotation(expression: Expression) -> str:
-    """Return an annotation as code whose names are links, if they are names of ours."""
+    """Return an annotation as code. Names of our packages are links."""
     if expression is None:
         return ""
     parts = [expression] if isinstance(expression, str) else list(expression.iterate(flat=True))
@@ -371,7 +371,7 @@ def _annotation(expression: Expression) -> str:
         return f"`{expression}`"
     if len(parts) == 1:
         return f"[`{expression}`][{names[0]}?]"
-    # Links within code: Markdown has them only in HTML.
+    # Markdown can have links within code only as HTML.
     return f"<code>{''.join(_linked(part) for part in parts)}</code>"
 
 
@@ -382,7 +382,7 @@ def _linked(part: griffe.Expr | str) -> str:
 
 
 def _path(part: griffe.Expr | str) -> str:
-    """Return the dotted path of a name of ours, or nothing."""
+    """Return the dotted path of a name of our packages, or an empty text."""
     if isinstance(part, str) or part.canonical_path.partition(".")[0] not in PACKAGES:
         return ""
     try:

@@ -106,7 +106,8 @@ class FileJournal:
         if is_new:
             if plan is None:
                 raise JournalError(
-                    f"The journal {self.path} does not exist. launch.fleet.run(plan, journal=...) creates one"
+                    f"The journal {self.path} does not exist. Start a run with launch.fleet.run(plan, journal=...) or "
+                    "launch.state.apply(plan, journal=...)"
                 )
             check(plan)
             _create(path, plan)

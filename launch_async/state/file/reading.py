@@ -225,7 +225,7 @@ class _Reader:
         kind, _, name = reference.partition(":")
         if not name.strip() or "\0" in name or (kind == "env" and "=" in name):
             what = "the name of an environment variable" if kind == "env" else "the path of a file"
-            self._wrong(path, f'{kind}: must be followed by {what}. For a plain text, write {{literal = "..."}}')
+            self._wrong(path, f'"{kind}:" must be followed by {what}. For a plain text, write {{literal = "..."}}')
 
     def _uid(self, table: Table, path: KeyPath) -> str | None:
         uid = self._get(table, "uid", str, path)
