@@ -235,7 +235,7 @@ def error_from_response(
         " ".join(redact(envelope.message, known_secrets).split())[:_MAX_TEXT_LENGTH]
         or f"The service answered with status {status} and sent no error message"
     )
-    # Codes and field names do not contain short secrets. Redacting a secret such as `1` would make them unreadable.
+    # Do not redact short secrets in codes and field names: redacting a secret such as `1` would make them unreadable.
     long_secrets = [value for value in known_secrets if len(value) >= _MIN_SECRET_LENGTH]
     error = kind(
         f"{message.rstrip('.')}. {advice}" if (advice := _advice(kind, operation, envelope, region_hint)) else message,

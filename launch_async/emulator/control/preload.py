@@ -26,7 +26,7 @@ def add_project(
     if service.state.named(organization, name) is not None:
         raise ValueError(f"The organization already has a project with the name {name!r}: choose another name")
     if len(set(names)) != len(names):
-        raise ValueError(f"Two environments have the same name: give each of {names} a different one")
+        raise ValueError(f"Two environments have the same name. Make these names unique: {', '.join(names)}")
     now = service.clock.now()
     project = Project(
         uid=service.uids.launch(),
