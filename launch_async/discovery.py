@@ -117,10 +117,10 @@ def discover(
     if organization_uid is None and found is not None and found.needs_organization:
         search.problems.append(
             f"An authtoken needs the UID of the organization. Set {_PREFIX}ORGANIZATION_UID, or work in a folder with "
-            f"{PROJECT_FILE}."
+            f"{PROJECT_FILE}"
         )
     if found is None or search.problems:
-        raise ConfigurationError(f"Settings are missing or malformed. {' '.join(search.problems)}")
+        raise ConfigurationError(f"Settings are missing or malformed. {'. '.join(search.problems)}")
     _LOG.debug("The settings came from %s", dict(search.sources))
     return Discovery(
         credentials=found,
@@ -157,10 +157,10 @@ def _read(path: Path) -> ProjectFile:
         document: object = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"The file {path} cannot be read ({type(error).__name__}). Correct or remove the file."
+            f"The file {path} cannot be read ({type(error).__name__}). Correct or remove the file"
         ) from None
     if not isinstance(document, dict):
-        raise ConfigurationError(f"The file {path} is not a JSON object. Correct or remove the file.")
+        raise ConfigurationError(f"The file {path} is not a JSON object. Correct or remove the file")
     whole = cast("dict[str, object]", document)
     entries = [cast("dict[str, object]", entry) for entry in (whole, *whole.values()) if isinstance(entry, dict)]
     return ProjectFile(
@@ -210,8 +210,8 @@ class _Search:
         try:
             yield
         except ConfigurationError as error:
-            source = f" Source of {name}: {self.sources[name]}." if name else ""
-            self.problems.append(f"{error.message.removesuffix('.')}.{source}")
+            source = f". Source of {name}: {self.sources[name]}" if name else ""
+            self.problems.append(f"{error.message.removesuffix('.')}{source}")
 
     def credentials(self) -> Credentials | None:
         """Return the first complete credentials of the environment."""
@@ -225,12 +225,12 @@ class _Search:
             if authtoken:
                 return self._from(Authtoken(authtoken), "AUTHTOKEN")
             if client_id:
-                raise ConfigurationError(f"{_PREFIX}CLIENT_ID is set without {_PREFIX}CLIENT_SECRET. Set both.")
+                raise ConfigurationError(f"{_PREFIX}CLIENT_ID is set without {_PREFIX}CLIENT_SECRET. Set both")
             if client_secret:
-                raise ConfigurationError(f"{_PREFIX}CLIENT_SECRET is set without {_PREFIX}CLIENT_ID. Set both.")
+                raise ConfigurationError(f"{_PREFIX}CLIENT_SECRET is set without {_PREFIX}CLIENT_ID. Set both")
             raise ConfigurationError(
                 f"There are no credentials. Set {_PREFIX}ACCESS_TOKEN, or {_PREFIX}CLIENT_ID and "
-                f"{_PREFIX}CLIENT_SECRET, or {_PREFIX}AUTHTOKEN and {_PREFIX}ORGANIZATION_UID."
+                f"{_PREFIX}CLIENT_SECRET, or {_PREFIX}AUTHTOKEN and {_PREFIX}ORGANIZATION_UID"
             )
         return None
 

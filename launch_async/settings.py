@@ -67,7 +67,7 @@ def find_region(name: str) -> Region:
     region = REGIONS.get(_ALIASES.get(canonical, canonical))
     if region is None:
         known = ", ".join([*REGIONS, *_ALIASES])
-        raise ConfigurationError(f"The region {name!r} does not exist. Use one of {known}, or pass base_url.")
+        raise ConfigurationError(f"The region {name!r} does not exist. Use one of {known}, or pass base_url")
     return region
 
 
@@ -145,19 +145,19 @@ def region_advice(host: str, location: str | None) -> str:
 
 def _endpoint(base_url: str, name: str, allow_http: bool) -> Endpoint:
     if re.search(r"[\x00-\x20\x7f]", base_url):
-        raise ConfigurationError(f"{name} contains white space or a control character. Pass a URL without them.")
+        raise ConfigurationError(f"{name} contains white space or a control character. Pass a URL without them")
     try:
         parts = urlsplit(base_url)
         port = parts.port
     except ValueError as error:
-        raise ConfigurationError(f"{name} is not a URL: {error}.") from None
+        raise ConfigurationError(f"{name} is not a URL: {error}") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError(f"{name} must be an absolute URL, such as https://launch-api.contentstack.com.")
+        raise ConfigurationError(f"{name} must be an absolute URL, such as https://launch-api.contentstack.com")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigurationError(f"{name} must not contain credentials, a query or a fragment.")
+        raise ConfigurationError(f"{name} must not contain credentials, a query or a fragment")
     if not allow_http and (in_clear := plain_http_host(base_url)):
         raise ConfigurationError(
-            f"{name} would send unencrypted credentials to {in_clear}. Use https, or pass allow_http=True."
+            f"{name} would send unencrypted credentials to {in_clear}. Use https, or pass allow_http=True"
         )
     # A default port must not change the key of the rate limit.
     is_default = port == {"http": 80, "https": 443}[parts.scheme]
@@ -195,6 +195,6 @@ def check_organization_uid(organization_uid: str | None) -> str | None:
     if organization_uid is not None and not _ORGANIZATION_UID.fullmatch(organization_uid):
         raise ConfigurationError(
             f"organization_uid: {organization_uid!r} is not blt followed by 16 lower-case hex digits. The console "
-            "shows the UID in the settings of the organization."
+            "shows the UID in the settings of the organization"
         )
     return organization_uid

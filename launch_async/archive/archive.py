@@ -211,7 +211,7 @@ def _list(
         raise ArchiveError(
             "folder",
             f"{quoted(os.fspath(folder))} contains no file to send ({len(left_out)} left out). Pass the folder that "
-            "contains the site, or include files with a `!` line in .launchignore.",
+            "contains the site, or include files with a `!` line in .launchignore",
             rule=_SIZE_RULE,
         )
     return ArchiveListing(folder=Path(folder), entries=tuple(found), excluded=tuple(left_out))
@@ -301,7 +301,7 @@ def _check(
     try:
         size = path.stat().st_size if path.is_file() else None
         if size is None:
-            raise ArchiveError("zip_path", f"{name} is not a file.")
+            raise ArchiveError("zip_path", f"{name} is not a file")
         check_size(size)
         with path.open("rb") as file, zipfile.ZipFile(file) as source:
             members = sorted(check_members(source, checkpoint), key=lambda member: member.name)
@@ -310,17 +310,17 @@ def _check(
     except ArchiveError:
         raise
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
-        raise ArchiveError("zip_path", f"{name} is not a ZIP, or is incomplete.") from error
+        raise ArchiveError("zip_path", f"{name} is not a ZIP, or is incomplete") from error
     except OSError as error:
-        raise ArchiveError("zip_path", f"{name} cannot be read ({error.strerror}).") from error
+        raise ArchiveError("zip_path", f"{name} cannot be read ({error.strerror})") from error
     if not members:
-        raise ArchiveError("zip_path", f"{name} contains no file.", rule=_SIZE_RULE)
+        raise ArchiveError("zip_path", f"{name} contains no file", rule=_SIZE_RULE)
     if secrets != "send" and (secret := [printable(member.name) for member in members if member.secret]):
-        why = ' secrets="drop" works only with a folder.' if secrets == "drop" else ""
+        why = '. secrets="drop" works only with a folder' if secrets == "drop" else ""
         raise ArchiveError(
             "zip_path",
             f"{name} contains secrets: {listed(secret, _MOST_SHOWN)}. Make a ZIP without these files, or pass "
-            f'secrets="send".{why}',
+            f'secrets="send"{why}',
             paths=secret,
         )
     entries = tuple(ArchiveEntry(member.name, member.size, member.mode) for member in members)
@@ -359,17 +359,17 @@ def _discard(building: asyncio.Future[Archive]) -> None:
 def _check_choice(secrets: str) -> None:
     # A misspelled value such as `refused` must not count as `drop` or `send`.
     if secrets not in get_args(SecretFiles):
-        raise InvalidArgumentError("secrets", f"must be 'refuse', 'drop' or 'send', not {secrets!r}.")
+        raise InvalidArgumentError("secrets", f"must be 'refuse', 'drop' or 'send', not {secrets!r}")
 
 
 def _existing_folder(folder: str | os.PathLike[str]) -> str:
     path = os.fspath(folder)
     if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ArchiveError("folder", f"must be a string or a path of strings, not {type(folder).__name__}.")
+        raise ArchiveError("folder", f"must be a string or a path of strings, not {type(folder).__name__}")
     if not os.path.isdir(path):  # noqa: PTH112 - the error shows the path as the caller wrote it
         problem = "is not a folder" if os.path.exists(path) else "does not exist"  # noqa: PTH110
         where = "" if os.path.isabs(path) else f" in {printable(os.getcwd())}"  # noqa: PTH109, PTH117
-        raise refused("folder", path, f"{problem}{where}.")
+        raise refused("folder", path, f"{problem}{where}")
     return path
 
 
@@ -399,7 +399,7 @@ def _build(
     checkpoint: Callable[[], None],
 ) -> Archive:
     if level not in range(10):
-        raise InvalidArgumentError("level", f"must be a whole number from 0 to 9, not {level!r}.")
+        raise InvalidArgumentError("level", f"must be a whole number from 0 to 9, not {level!r}")
     listing = folder if isinstance(folder, ArchiveListing) else _list(folder, secrets, follow_ignore_files, checkpoint)
     checkpoint()
     try:
@@ -438,7 +438,7 @@ def unwritable(error: OSError) -> ArchiveError:
     return ArchiveError(
         "folder",
         f"the ZIP cannot be written to {where} ({error.strerror}). Free space there, or use another folder: set the "
-        "variable TMPDIR (TEMP on Windows) before the program starts.",
+        "variable TMPDIR (TEMP on Windows) before the program starts",
     )
 
 
@@ -449,7 +449,7 @@ def _too_large(listing: ArchiveListing) -> ArchiveError:
         "folder",
         f"contains {count_of(len(listing.entries), 'file')} with {file_size(listing.total_size)} before compression. "
         f"The ZIP would be larger than 100 MiB. The largest files are {named}. List the files that the build does not "
-        "need in .launchignore.",
+        "need in .launchignore",
         rule=_SIZE_RULE,
         paths=[entry.path for entry in largest],
     )
@@ -464,11 +464,11 @@ def check_size(count: int) -> None:
     if count < MIN_ARCHIVE_SIZE:
         problem = (
             f"has {count} bytes, but Launch accepts only ZIPs of at least 1024 bytes. Pass the folder instead of the "
-            "ZIP. The SDK then makes a ZIP that is large enough."
+            "ZIP. The SDK then makes a ZIP that is large enough"
         )
         raise ArchiveError("zip_path", problem, rule=_SIZE_RULE)
     if count > MAX_ARCHIVE_SIZE:
-        problem = f"has {file_size(count)}, but Launch accepts only ZIPs of at most 100 MiB."
+        problem = f"has {file_size(count)}, but Launch accepts only ZIPs of at most 100 MiB"
         raise ArchiveError("zip_path", problem, rule=_SIZE_RULE)
 
 

@@ -63,8 +63,8 @@ async def spooled_archive(stream: Stream, *, secrets: SecretFiles) -> Archive:
         with os.fdopen(descriptor, "wb") as spool:
             size = await _copied(stream, name, spool)
         if not size:
-            hint = " If it was read or written before, call seek(0)." if hasattr(stream, "seek") else ""
-            raise ArchiveError("source", f"{name} is empty.{hint}")
+            hint = ". If it was read or written before, call seek(0)" if hasattr(stream, "seek") else ""
+            raise ArchiveError("source", f"{name} is empty{hint}")
         check_size(size)
         return await check_archive_in_thread(path, secrets=secrets, name=name, temporary=True)
     except BaseException:
@@ -110,7 +110,7 @@ async def _read(next_block: Callable[[], Awaitable[object]], name: str) -> bytes
         raise ArchiveError("source", f"{name} cannot be read: {error}") from error
     if block is None or isinstance(block, bytes | bytearray):
         return block
-    problem = f'{name} returned {type(block).__name__} instead of bytes. Open files with mode "rb".'
+    problem = f'{name} returned {type(block).__name__} instead of bytes. Open files with mode "rb"'
     raise InvalidArgumentError("source", problem)
 
 

@@ -47,7 +47,7 @@ def walk(
         raise ArchiveError(
             "folder",
             f"contains names that a ZIP cannot contain: {', '.join(visit.unusable[:20])}. Rename the files. Names must "
-            "be UTF-8, without backslashes, and without a colon after the first letter of the path.",
+            "be UTF-8, without backslashes, and without a colon after the first letter of the path",
             paths=visit.unusable,
         )
     return sorted(visit.found, key=lambda one: one.path), sorted(visit.left_out, key=lambda one: one.path)
@@ -81,7 +81,7 @@ class _Walk:
             with os.scandir(f"{self._root}/{prefix}") as entries:
                 return list(entries)
         except OSError as error:
-            raise refused("folder", prefix or self._root, f"cannot be read ({error.strerror}).") from error
+            raise refused("folder", prefix or self._root, f"cannot be read ({error.strerror})") from error
 
     def _with_ignore_files(self, folder: _Folder, names: set[str]) -> _Folder:
         git, launch = folder.git, folder.launch
@@ -137,11 +137,11 @@ class _Walk:
         except FileNotFoundError as error:
             problem = (
                 "vanished while the SDK listed the folder. Stop the program that writes to the folder (a build, a "
-                "watcher), or list the file in .launchignore."
+                "watcher), or list the file in .launchignore"
             )
             raise refused("folder", path, problem) from error
         except OSError as error:
-            raise refused("folder", path, f"cannot be read ({error.strerror}).") from error
+            raise refused("folder", path, f"cannot be read ({error.strerror})") from error
 
     def _may_send(self, path: str, name: str, info: os.stat_result, included_by: Rule | None) -> bool:
         if self._send_secrets or (included_by is not None and included_by.names_file):

@@ -40,7 +40,7 @@ def check_members(source: zipfile.ZipFile, checkpoint: Callable[[], None]) -> It
         checkpoint()
         name = _safe_name(info)
         if name in seen:
-            raise refused("zip_path", name, "occurs twice in the ZIP.")
+            raise refused("zip_path", name, "occurs twice in the ZIP")
         seen.add(name)
         if not info.is_dir():
             yield _read(source, info, name, checkpoint)
@@ -51,7 +51,7 @@ def _safe_name(info: zipfile.ZipInfo) -> str:
     name = _plain(info.orig_filename)
     is_top = re.fullmatch(r"(\./)+", info.orig_filename) is not None
     if not is_top and not is_plain_name(name):
-        raise refused("zip_path", info.orig_filename, "is not a plain path inside the archive.")
+        raise refused("zip_path", info.orig_filename, "is not a plain path inside the archive")
     return _plain(info.filename)
 
 
@@ -62,7 +62,7 @@ def _plain(name: str) -> str:
 
 def _read(source: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, checkpoint: Callable[[], None]) -> CheckedFile:
     if info.flag_bits & _ENCRYPTED:
-        raise refused("zip_path", name, "is encrypted, so Launch cannot unpack it.")
+        raise refused("zip_path", name, "is encrypted, so Launch cannot unpack it")
     digest, head = hashlib.sha256(), b""
     try:
         with source.open(info) as file:
@@ -71,14 +71,14 @@ def _read(source: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, checkpoint:
                 head = head or chunk
                 digest.update(chunk)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise refused("zip_path", name, "is damaged.") from error
+        raise refused("zip_path", name, "is damaged") from error
     except (NotImplementedError, RuntimeError) as error:
-        raise refused("zip_path", name, "uses a compression method that the SDK cannot check. Use deflate.") from error
+        raise refused("zip_path", name, "uses a compression method that the SDK cannot check. Use deflate") from error
     unix_mode = info.external_attr >> 16
     if stat.S_ISLNK(unix_mode):
         _check_link(name, head)
     elif stat.S_IFMT(unix_mode) not in {0, stat.S_IFREG}:
-        raise refused("zip_path", name, "is not a file.")
+        raise refused("zip_path", name, "is not a file")
     mode = 0o755 if unix_mode & stat.S_IXUSR else 0o644
     return CheckedFile(name, info.file_size, mode, digest.digest(), _is_secret(name, head))
 
@@ -86,7 +86,7 @@ def _read(source: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, checkpoint:
 def _check_link(name: str, target: bytes) -> None:
     where = posixpath.normpath(posixpath.join(posixpath.dirname(name), target.decode("utf-8", "surrogateescape")))
     if where.startswith(("/", "../")) or where == "..":
-        raise refused("zip_path", name, "is a link that leads out of the archive.")
+        raise refused("zip_path", name, "is a link that leads out of the archive")
 
 
 def _is_secret(name: str, head: bytes) -> bool:

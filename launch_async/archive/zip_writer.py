@@ -241,7 +241,7 @@ def _check_unchanged(descriptor: int, member: ArchiveEntry) -> None:
 
 
 def _unreadable(name: str, error: OSError) -> ArchiveError:
-    problem = f"cannot be read ({error.strerror}). Give your user read permission, or list the file in .launchignore."
+    problem = f"cannot be read ({error.strerror}). Give your user read permission, or list the file in .launchignore"
     return refused("folder", name, problem)
 
 
@@ -250,7 +250,7 @@ def _changed(name: str) -> ArchiveError:
         "folder",
         name,
         "changed or vanished while the SDK made the archive. Stop the program that writes to the folder (a build, a "
-        "watcher), then try again.",
+        "watcher), then try again",
     )
 
 

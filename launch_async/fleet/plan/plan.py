@@ -363,7 +363,11 @@ class Plan(Displayable):
             text = Path(path).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidArgumentError("path", f"{path} cannot be read: {error}") from error
-        return cls.from_json(text)
+        try:
+            return cls.from_json(text)
+        except InvalidArgumentError as error:
+            problem = error.message.removeprefix(f"{error.parameter}: ")
+            raise InvalidArgumentError("path", f"the plan in {path} {problem}") from error
 
     def __str__(self) -> str:
         lines = [f"  {one.label}{f'  {one.change}' if one.change is not None else ''}" for one in self.operations]
