@@ -17,7 +17,7 @@ from typing import Final
 
 from launch_async.errors import StorageError
 from launch_async.models.upload import SignedUploadUrl
-from launch_async.resources.uploads import Uploads, nearly_over
+from launch_async.resources.uploads import Uploads, is_too_old
 
 __all__ = ["upload"]
 
@@ -59,6 +59,6 @@ async def upload(
             _LOG.warning("Upload attempt %d of %d failed; the SDK tries again: %s", attempt, _TRIES, error.message)
             refused = error.status is not None and error.status < 500
         await asyncio.sleep(pause)
-        if refused or nearly_over(signed):
+        if refused or is_too_old(signed):
             signed = await signed_url()
     return signed.upload_uid

@@ -15,10 +15,10 @@ from launch_async.models.deployment import Deployment
 from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
 from launch_async.resources.deployments import (
     Deployments,
+    can_identify_new,
     deployment_creation,
     newest_deployments,
     note_number,
-    tells_new_ones,
 )
 from launch_async.resources.domains import Domains
 from launch_async.resources.environments import Environments
@@ -70,7 +70,7 @@ class FleetServices:
 
     def recognizes_new(self, target: Target) -> bool:
         """Return whether the client can distinguish a new deployment of the target from existing ones."""
-        return tells_new_ones(self.deployments, target.environment_uid)
+        return can_identify_new(self.deployments, target.environment_uid)
 
     def creation(
         self, target: Target, commit_hash: str | None, upload_uid: str | None, options: CreationOptions[Deployment]

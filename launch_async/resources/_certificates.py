@@ -88,7 +88,7 @@ def checked_certificate(
 
 
 def _certificates_in(name: str, pem: str) -> list[str]:
-    """Return the certificates of a PEM, one by one."""
+    """Return the certificates of a PEM as separate PEMs."""
     if _was_bytes(pem):
         raise InvalidArgumentError(name, "must be the text of a PEM, not bytes. Read the file with Path.read_text()")
     labels: list[str] = _BEGIN.findall(pem)
@@ -101,7 +101,7 @@ def _certificates_in(name: str, pem: str) -> list[str]:
         raise InvalidArgumentError(name, f"must be a PEM that contains only certificates, but {problem}")
     if len(found) != len(labels):
         raise InvalidArgumentError(name, "is damaged or truncated, because a line -----END CERTIFICATE----- is missing")
-    return [one.rstrip() + "\n" for one in found]
+    return [block.rstrip() + "\n" for block in found]
 
 
 def _was_bytes(pem: str) -> bool:
@@ -148,12 +148,14 @@ def _check_key(own: x509.Certificate, private_key: Secret) -> None:
         raise InvalidArgumentError("private_key", "does not belong to the certificate. Pass the key of the certificate")
 
 
-def _check_time(name: str, one: x509.Certificate, now: datetime) -> None:
-    subject = one.subject.rfc4514_string()
-    if now >= one.not_valid_after_utc:
-        raise InvalidArgumentError(name, f"{subject} expired on {one.not_valid_after_utc:%Y-%m-%d at %H:%M} UTC")
-    if now < one.not_valid_before_utc:
-        start = f"{one.not_valid_before_utc:%Y-%m-%d at %H:%M} UTC"
+def _check_time(name: str, certificate: x509.Certificate, now: datetime) -> None:
+    subject = certificate.subject.rfc4514_string()
+    if now >= certificate.not_valid_after_utc:
+        raise InvalidArgumentError(
+            name, f"{subject} expired on {certificate.not_valid_after_utc:%Y-%m-%d at %H:%M} UTC"
+        )
+    if now < certificate.not_valid_before_utc:
+        start = f"{certificate.not_valid_before_utc:%Y-%m-%d at %H:%M} UTC"
         raise InvalidArgumentError(name, f"{subject} is not valid yet. It becomes valid on {start}")
 
 
@@ -178,9 +180,9 @@ def _covers(name: str, host: str) -> bool:
 
 
 def _check_issuers(own: x509.Certificate, issuers: list[x509.Certificate], now: datetime) -> None:
-    for one in issuers:
-        _check_time("chain", one, now)
-    if issuers and all(one.subject != own.issuer for one in issuers):
+    for issuer in issuers:
+        _check_time("chain", issuer, now)
+    if issuers and all(issuer.subject != own.issuer for issuer in issuers):
         raise InvalidArgumentError(
             "chain", f"must contain the issuer of the certificate, which is {own.issuer.rfc4514_string()}"
         )

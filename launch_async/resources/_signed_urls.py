@@ -28,32 +28,32 @@ class SignedUrls(Generic[T]):
 
     def __init__(self, url_of: Callable[[T], str]) -> None:
         self._url_of = url_of
-        self._given_for: dict[str, object] = {}
+        self._subjects: dict[str, object] = {}
 
-    async def get(self, subject: object, ask: Callable[[Callable[[T], str | None]], Awaitable[T]]) -> T:
+    async def get(self, subject: object, request: Callable[[Callable[[T], str | None]], Awaitable[T]]) -> T:
         """Return the response for a subject. Request it again if another subject had the same response before.
 
         Args:
             subject: The subject of the URL, such as a deployment UID.
-            ask: Sends the request. It raises a DecodeError and closes the connection if the function in its argument
-                returns a problem.
+            request: Sends the request. It raises a DecodeError and closes the connection if the function that it
+                receives returns a problem.
         """
         repeated: set[str] = set()
 
         def problem(answer: T) -> str | None:
             url = self._url_of(answer)
-            if self._given_for.setdefault(url, subject) == subject or url in repeated:
+            if self._subjects.setdefault(url, subject) == subject or url in repeated:
                 return None
             repeated.add(url)
             return "the service has already issued its URL for another request"
 
         try:
-            answer = await ask(problem)
+            answer = await request(problem)
         except DecodeError:
             if not repeated:
                 raise
             # The same URL on two connections comes from the service, so the SDK accepts the URL.
-            answer = await ask(problem)
-        while len(self._given_for) > _REMEMBERED:
-            del self._given_for[next(iter(self._given_for))]
+            answer = await request(problem)
+        while len(self._subjects) > _REMEMBERED:
+            del self._subjects[next(iter(self._subjects))]
         return answer

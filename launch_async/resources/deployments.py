@@ -38,11 +38,11 @@ from launch_async.wire.timestamps import format_iso
 __all__ = [
     "Deployments",
     "KnownUpload",
+    "can_identify_new",
     "deployment_creation",
-    "host_in_clear",
     "newest_deployments",
     "note_number",
-    "tells_new_ones",
+    "unencrypted_host",
     "upload_uid_of",
     "zip_hash_of",
 ]
@@ -118,7 +118,7 @@ class Deployments(Resource):
             partial(self._located, project_uid=project_uid, environment_uid=environment_uid),
             limit=limit,
             skip=skip,
-            check=partial(_elsewhere, environment_uid=environment_uid),
+            check=partial(_environment_problem, environment_uid=environment_uid),
         )
 
     async def get(
@@ -141,10 +141,12 @@ class Deployments(Resource):
         API: `getDeployment`; scope `launch.projects:read` or `launch:manage`.
         """
         uids = _uids(project_uid, environment_uid, deployment_uid)
-        is_it = has_uid(uids["deployment_uid"])
+        has_right_uid = has_uid(uids["deployment_uid"])
 
         def check(deployment: Deployment) -> str | None:
-            return is_it(deployment) or _elsewhere(deployment, environment_uid=uids["environment_uid"])
+            return has_right_uid(deployment) or _environment_problem(
+                deployment, environment_uid=uids["environment_uid"]
+            )
 
         deployment = await self._one(_GET, Deployment, uids, key="deployment", check=check)
         return self._located(deployment, project_uid=uids["project_uid"], environment_uid=uids["environment_uid"])
@@ -306,7 +308,7 @@ class Deployments(Resource):
         def is_new(deployment: Deployment) -> str | None:
             number = deployment.deployment_number
             if known is None or number is None or number > known:
-                return _elsewhere(deployment, environment_uid=environment_uid)
+                return _environment_problem(deployment, environment_uid=environment_uid)
             return f"deployment {deployment.uid} with number {number} existed before the request"
 
         named: list[str] = []
@@ -404,7 +406,7 @@ class Deployments(Resource):
         )
 
 
-def _elsewhere(deployment: Deployment, *, environment_uid: str) -> str | None:
+def _environment_problem(deployment: Deployment, *, environment_uid: str) -> str | None:
     """Return a problem if the deployment belongs to another environment; None if it does not or has no valid UID."""
     shown = deployment.environment
     if shown is None or shown == environment_uid or not is_uid(shown):
@@ -470,7 +472,7 @@ def upload_uid_of(deployments: Deployments, deployment: Deployment) -> KnownUplo
     return None if uid is None else KnownUpload(uid, deployments._zip_hashes.get(deployment.uid))  # noqa: SLF001
 
 
-def host_in_clear(deployments: Deployments, url: str) -> str:
+def unencrypted_host(deployments: Deployments, url: str) -> str:
     """Return the host of an unencrypted URL that the client's settings do not allow; empty if they allow the URL."""
     return "" if deployments._allow_http else plain_http_host(url)  # noqa: SLF001
 
@@ -505,7 +507,7 @@ def note_number(deployments: Deployments, environment_uid: str, number: int) -> 
     highest[environment_uid] = max(highest.get(environment_uid, 0), number)
 
 
-def tells_new_ones(deployments: Deployments, environment_uid: str) -> bool:
+def can_identify_new(deployments: Deployments, environment_uid: str) -> bool:
     """Return whether this client can distinguish a deployment that it creates now from the earlier deployments."""
     clock = deployments._creation_clock  # noqa: SLF001
     return clock.now() is not None or deployments._is_just_listed(environment_uid)  # noqa: SLF001

@@ -26,7 +26,7 @@ from launch_async.resources.projects import Projects
 
 __all__ = ["FoundEnvironment", "FoundProject", "find_environment", "find_project", "matching", "only"]
 
-_OFFERED: Final = 5
+_MAX_SUGGESTIONS: Final = 5
 """Highest number of names that an error suggests."""
 
 
@@ -96,7 +96,7 @@ async def find_environment(environments: Environments, project_uid: str, wanted:
 def matching(items: Iterable[N], wanted: Iterable[str]) -> list[N]:
     """Return the items that match at least one of several names, globs or UIDs, in the order of the listing."""
     known = list(items)
-    meant = {item.uid for one in wanted for item in _meant(known, one)}
+    meant = {item.uid for one in wanted for item in _matches(known, one)}
     return [item for item in known if item.uid in meant]
 
 
@@ -113,19 +113,21 @@ def only(kind: str, wanted: str, items: Sequence[N], *, globs: bool = False) -> 
         NameNotFound: No item matches.
         AmbiguousName: Several items match.
     """
-    found = _meant(items, wanted, globs=globs)
+    found = _matches(items, wanted, globs=globs)
     if len(found) == 1:
         return found[0]
     if found:
         raise AmbiguousName(
-            f"{len(found)} names match {wanted!r}, but the call needs exactly one {kind}: {_offered(found)}. "
+            f"{len(found)} names match {wanted!r}, but the call needs exactly one {kind}: {_suggested(found)}. "
             "Pass the full name or the UID",
             candidates={item.uid: item.name or "" for item in found},
             operation="find",
         )
-    close = _close(wanted, items)
+    close = _similar(wanted, items)
     listing = "launch.projects.list()" if kind == "project" else "launch.environments.list(project_uid)"
-    advice = f"Similar names: {_offered(close)}" if close else f"{listing} returns all names ({len(items):,} in total)"
+    advice = (
+        f"Similar names: {_suggested(close)}" if close else f"{listing} returns all names ({len(items):,} in total)"
+    )
     raise NameNotFound(
         f"No {kind} matches {wanted!r}. Names are case-sensitive. {advice if items else 'The listing is empty'}",
         candidates={item.uid: item.name or "" for item in close},
@@ -133,30 +135,32 @@ def only(kind: str, wanted: str, items: Sequence[N], *, globs: bool = False) -> 
     )
 
 
-def _meant(items: Sequence[N], wanted: str, *, globs: bool = True) -> list[N]:
+def _matches(items: Sequence[N], wanted: str, *, globs: bool = True) -> list[N]:
     if is_uid(wanted):
         return [item for item in items if item.uid == wanted]
-    plain = _plain(wanted)
-    exact = [item for item in items if item.name == wanted] or [item for item in items if _plain(item.name) == plain]
+    plain = _normalized(wanted)
+    exact = [item for item in items if item.name == wanted] or [
+        item for item in items if _normalized(item.name) == plain
+    ]
     if exact or not globs:
         return exact
-    return [item for item in items if item.name and fnmatch.fnmatchcase(_plain(item.name), plain)]
+    return [item for item in items if item.name and fnmatch.fnmatchcase(_normalized(item.name), plain)]
 
 
-def _plain(name: str | None) -> str:
+def _normalized(name: str | None) -> str:
     return unicodedata.normalize("NFC", name or "").strip()
 
 
-def _offered(items: Sequence[_Named]) -> str:
-    return printable(listed([f"{item.name!r} ({item.uid})" for item in items], _OFFERED))
+def _suggested(items: Sequence[_Named]) -> str:
+    return printable(listed([f"{item.name!r} ({item.uid})" for item in items], _MAX_SUGGESTIONS))
 
 
-def _close(wanted: str, items: Sequence[N]) -> list[N]:
+def _similar(wanted: str, items: Sequence[N]) -> list[N]:
     """Return the items with a similar name: a similar spelling, or a name that contains the text."""
-    text = _plain(wanted).strip("*?").casefold()
-    names = {item.uid: _plain(item.name).casefold() for item in items if item.name}
-    alike = difflib.get_close_matches(text, list(names.values()), n=_OFFERED)
+    text = _normalized(wanted).strip("*?").casefold()
+    names = {item.uid: _normalized(item.name).casefold() for item in items if item.name}
+    alike = difflib.get_close_matches(text, list(names.values()), n=_MAX_SUGGESTIONS)
     offered = [*alike, *sorted(name for name in names.values() if text and text in name and name not in alike)]
     order = {name: place for place, name in reversed(list(enumerate(offered)))}
     close = [item for item in items if names.get(item.uid) in order]
-    return sorted(close, key=lambda item: order[names[item.uid]])[:_OFFERED]
+    return sorted(close, key=lambda item: order[names[item.uid]])[:_MAX_SUGGESTIONS]

@@ -24,7 +24,7 @@ from launch_async.wire.error_bodies import read_envelope, redact
 from launch_async.wire.header_values import parse_retry_after
 from launch_async.wire.secret import hidden_json, kind_of
 
-__all__ = ["LARGEST_ARCHIVE", "Uploads", "nearly_over"]
+__all__ = ["LARGEST_ARCHIVE", "Uploads", "is_too_old"]
 
 _PROJECT: Final = Operation("getProjectUploadUrl", "GET", "/projects/upload/signed_url", WRITE)
 _ENVIRONMENT: Final = Operation(
@@ -110,7 +110,7 @@ class Uploads(Resource):
         check_callback(on_progress=on_progress)
         path = Path(file)
         request = _upload_request(upload_url, FileBody(path, _checked_size(path), on_progress=on_progress))
-        if nearly_over(upload_url):
+        if is_too_old(upload_url):
             raise StorageError(
                 "The signed URL is more than nine minutes old, and is valid for only ten minutes. Request a new URL",
                 operation=_SEND,
@@ -140,7 +140,7 @@ class Uploads(Resource):
         return attrs.evolve(signed, received_at=datetime.now(UTC))
 
 
-def nearly_over(upload_url: SignedUploadUrl) -> bool:
+def is_too_old(upload_url: SignedUploadUrl) -> bool:
     """Return whether a signed URL is too old for an upload; the unit of `expiresIn` is not known."""
     return upload_url.received_at is not None and datetime.now(UTC) - upload_url.received_at > _USABLE
 

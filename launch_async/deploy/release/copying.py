@@ -29,7 +29,7 @@ from launch_async.http.pipeline import Pipeline
 from launch_async.models.deployment import Deployment
 from launch_async.resources._create.reconciling import CreationLog, CreationOptions
 from launch_async.resources._create.sending import SendRecord
-from launch_async.resources.deployments import Deployments, deployment_creation, host_in_clear, upload_uid_of
+from launch_async.resources.deployments import Deployments, deployment_creation, unencrypted_host, upload_uid_of
 from launch_async.resources.uploads import LARGEST_ARCHIVE, Uploads
 from launch_async.watch.waiting import Watching
 
@@ -221,7 +221,7 @@ class Copying:
                 operation=_OPERATION,
                 status=error.status,
             ) from error
-        if host := host_in_clear(self._deployments, signed.url):
+        if host := unencrypted_host(self._deployments, signed.url):
             raise StorageError(
                 f"The SDK did not download the ZIP, because the address at {host} does not use https",
                 operation=_OPERATION,

@@ -100,11 +100,11 @@ class Proof(Protocol[C_contra]):
         """Whether the request names its source, so that `fits` can decide."""
         ...
 
-    def fits(self, one: C_contra) -> bool:
+    def fits(self, candidate: C_contra) -> bool:
         """Return whether an object may be the requested object, without sending a request."""
         ...
 
-    async def judge(self, one: C_contra, before: Before[C_contra]) -> Finding:
+    async def judge(self, candidate: C_contra, before: Before[C_contra]) -> Finding:
         """Return the finding for an object, given the objects that were created before it."""
         ...
 
@@ -115,11 +115,11 @@ class NameProof(Generic[N]):
     is_possible = True
     is_exact = True
 
-    def fits(self, one: N) -> bool:
+    def fits(self, candidate: N) -> bool:
         """See `Proof.fits`."""
         return True
 
-    async def judge(self, one: N, before: Before[N]) -> Finding:
+    async def judge(self, candidate: N, before: Before[N]) -> Finding:
         """See `Proof.judge`."""
         return _REQUESTED
 
@@ -132,16 +132,16 @@ class CommitProof:
     is_possible: bool = attrs.field(default=True, init=False)
     is_exact: bool = attrs.field(default=True, init=False)
 
-    def fits(self, one: Deployment) -> bool:
+    def fits(self, candidate: Deployment) -> bool:
         """See `Proof.fits`."""
-        shown = one.commit_hash
+        shown = candidate.commit_hash
         return not shown or shown.startswith(self.commit_hash) or self.commit_hash.startswith(shown)
 
-    async def judge(self, one: Deployment, before: Before[Deployment]) -> Finding:
+    async def judge(self, candidate: Deployment, before: Before[Deployment]) -> Finding:
         """See `Proof.judge`."""
-        if not one.commit_hash:
+        if not candidate.commit_hash:
             return Finding(Verdict.UNKNOWN, "the service does not report its commit")
-        return _REQUESTED if self.fits(one) else _OTHER
+        return _REQUESTED if self.fits(candidate) else _OTHER
 
 
 @attrs.frozen
@@ -158,20 +158,20 @@ class UploadProof:
         """See `Proof.is_possible`."""
         return self.sha256 is not None
 
-    def fits(self, one: Deployment) -> bool:
+    def fits(self, candidate: Deployment) -> bool:
         """See `Proof.fits`."""
-        return one.uid not in self._others
+        return candidate.uid not in self._others
 
-    async def judge(self, one: Deployment, before: Before[Deployment]) -> Finding:
+    async def judge(self, candidate: Deployment, before: Before[Deployment]) -> Finding:
         """See `Proof.judge`."""
         if self.sha256 is None:
             return Finding(Verdict.UNKNOWN, "create() cannot compare it with the uploaded ZIP, but deploy() can")
-        found = await self.zip_of(one)
+        found = await self.zip_of(candidate)
         if found is None:
-            return _no_zip(one)
+            return _no_zip(candidate)
         if found == self.sha256:
             return _REQUESTED
-        self._others.add(one.uid)
+        self._others.add(candidate.uid)
         return _OTHER
 
 
@@ -183,27 +183,27 @@ class OwnSourceProof:
     is_possible: bool = attrs.field(default=True, init=False)
     is_exact: bool = attrs.field(default=False, init=False)
 
-    def fits(self, one: Deployment) -> bool:
+    def fits(self, candidate: Deployment) -> bool:
         """See `Proof.fits`."""
         return True
 
-    async def judge(self, one: Deployment, before: Before[Deployment]) -> Finding:
+    async def judge(self, candidate: Deployment, before: Before[Deployment]) -> Finding:
         """See `Proof.judge`."""
-        if one.commit_hash:
+        if candidate.commit_hash:
             if not before.calls:
                 return _REQUESTED if before.is_expected else Finding(Verdict.UNKNOWN, "there are other new deployments")
-            if all(call.commit_hash == one.commit_hash for call in before.calls):
+            if all(call.commit_hash == candidate.commit_hash for call in before.calls):
                 return _REQUESTED
             return Finding(
                 Verdict.UNKNOWN, "its commit differs from the last one, so another program may have chosen it"
             )
-        found = await self.zip_of(one)
+        found = await self.zip_of(candidate)
         if found is None:
-            return _no_zip(one, "the service returns neither its commit nor its ZIP")
+            return _no_zip(candidate, "the service returns neither its commit nor its ZIP")
         calls = [await self.zip_of(call) for call in before.calls]
         if (calls and set(calls) == {found}) or (before.it is not None and await self.zip_of(before.it) == found):
             return _REQUESTED
-        sources = _possible_sources(one, before.earlier)
+        sources = _possible_sources(candidate, before.earlier)
         known = [await self.zip_of(other) for other in sources]
         if known and None not in known and found not in known:
             return _OTHER
@@ -212,13 +212,13 @@ class OwnSourceProof:
         )
 
 
-def _possible_sources(one: Deployment, earlier: Sequence[Deployment]) -> list[Deployment]:
+def _possible_sources(candidate: Deployment, earlier: Sequence[Deployment]) -> list[Deployment]:
     """Return the deployments whose ZIP the service may have deployed again, back to the last successful one.
 
     The list is empty if some of these deployments may not be listed yet.
     """
     sources: list[Deployment] = []
-    number = one.deployment_number
+    number = candidate.deployment_number
     for other in earlier:
         if number is None or other.deployment_number != number - 1:
             return []
@@ -229,7 +229,7 @@ def _possible_sources(one: Deployment, earlier: Sequence[Deployment]) -> list[De
     return sources if number == 1 else []
 
 
-def _no_zip(one: Deployment, why: str = "its ZIP is not available") -> Finding:
-    if one.status.is_in_flight:
+def _no_zip(candidate: Deployment, why: str = "its ZIP is not available") -> Finding:
+    if candidate.status.is_in_flight:
         return Finding(Verdict.NOT_YET, "its ZIP is not available before it ends. deploy() waits for the end")
     return Finding(Verdict.UNKNOWN, why)

@@ -25,10 +25,10 @@ async def recent_deployments(deployments: _Listing, project_uid: str, environmen
     if rest <= 0 or _is_newest_first(first):
         return first
     last = await deployments.list(project_uid, environment_uid, skip=max(rest, len(first))).page()
-    return [*{one.uid: one for one in (*first, *last)}.values()]
+    return [*{deployment.uid: deployment for deployment in (*first, *last)}.values()]
 
 
 def _is_newest_first(deployments: Sequence[Deployment]) -> bool:
     """Return whether the numbers only decrease, so that newer deployments would be listed before them."""
-    numbers = [one.deployment_number for one in deployments if one.deployment_number is not None]
+    numbers = [deployment.deployment_number for deployment in deployments if deployment.deployment_number is not None]
     return len(numbers) == len(deployments) and all(before > after for before, after in itertools.pairwise(numbers))

@@ -238,17 +238,17 @@ class ReconcilingCreate(Generic[C]):
     async def _resolved(self, lost: LaunchError | None, deadline: float) -> C | None:
         """Return the object that a lost request created; None if the request did nothing and will do nothing later."""
         loop, place = asyncio.get_running_loop(), coordinator_of(self.place)
-        asked = UnresolvedCreation(self.request, self.proof.fits if self.proof.is_exact else None)
+        own = UnresolvedCreation(self.request, self.proof.fits if self.proof.is_exact else None)
         findings = _Findings[C]()
-        with place.losing(asked):
+        with place.losing(own):
             for moment in self._look_times():
                 if moment >= deadline:
                     raise self._unknown(lost, findings.open)
                 # Wait even after a slow look-up, so that other calls can send between two look-ups.
                 await self.options.sleep(max(self.retry.look_up_delays[0], moment - loop.time()))
-                findings = await self._look(place, asked, lost, deadline)
+                findings = await self._look(place, own, lost, deadline)
                 if findings.is_certain or (findings.proven and not self._may_have_rivals):
-                    return self._adopted(place, asked, findings.proven, lost)
+                    return self._adopted(place, own, findings.proven, lost)
                 if findings.open and not self.proof.is_possible:
                     break
                 if isinstance(lost, ConflictError) and not lost.ambiguous:
@@ -258,14 +258,14 @@ class ReconcilingCreate(Generic[C]):
                 if findings.failure is None:
                     break
                 await self.options.sleep(self.retry.look_up_delays[-1])
-                findings = await self._look(place, asked, lost, deadline)
+                findings = await self._look(place, own, lost, deadline)
             if findings.proven:
-                return self._adopted(place, asked, findings.proven, lost)
+                return self._adopted(place, own, findings.proven, lost)
             if await self._followed(findings, lost, deadline):
                 # An object that appears only now was created too late to be the result of this call.
-                findings = (await self._look(place, asked, lost, deadline)).among(findings)
+                findings = (await self._look(place, own, lost, deadline)).among(findings)
                 if findings.proven:
-                    return self._adopted(place, asked, findings.proven, lost)
+                    return self._adopted(place, own, findings.proven, lost)
         if findings.failure is not None and lost is None and not isinstance(findings.failure, DecodeError):
             # A resumed run repeats the look-up the next time that it is resumed.
             raise findings.failure
@@ -282,21 +282,25 @@ class ReconcilingCreate(Generic[C]):
         return [*(moment for moment in times if moment < settled), max(settled, times[0])]
 
     async def _look(
-        self, place: CreationCoordinator, asked: UnresolvedCreation, lost: LaunchError | None, deadline: float
+        self, place: CreationCoordinator, own: UnresolvedCreation, lost: LaunchError | None, deadline: float
     ) -> _Findings[C]:
         """Look up once, while no other call looks up or sends, and return the findings."""
         try:
             async with asyncio.timeout_at(deadline), place.looking():
                 existing = await self.look_up()
                 if self.record.seen_first is None:
-                    self.record.seen_first = frozenset(one.uid for one in existing)
+                    self.record.seen_first = frozenset(candidate.uid for candidate in existing)
                 if isinstance(lost, ConflictError):
                     # This call's lost request may have created the object, unless the object is known to be older.
-                    lost.ambiguous = not any(self._newness(one) is False for one in existing)
+                    lost.ambiguous = not any(self._newness(candidate) is False for candidate in existing)
                 rivals = [rival for rival in place.lost if rival.request != self.request]
-                if created := [one for one in existing if one.uid in self.named and self._newness(one) is not False]:
+                if created := [
+                    candidate
+                    for candidate in existing
+                    if candidate.uid in self.named and self._newness(candidate) is not False
+                ]:
                     return _Findings(proven=created, is_certain=True)
-                judged = [(one, await self._judged(one, existing, rivals, asked)) for one in existing]
+                judged = [(candidate, await self._judged(candidate, existing, rivals, own)) for candidate in existing]
         except LaunchError as error:
             if may_pass(error):
                 return _Findings(failure=error)
@@ -306,27 +310,31 @@ class ReconcilingCreate(Generic[C]):
         except TimeoutError:
             raise self._unknown(lost) from lost
         return _Findings(
-            proven=[one for one, finding in judged if finding.verdict is Verdict.REQUESTED],
-            open=[(one, finding) for one, finding in judged if finding.verdict in (Verdict.NOT_YET, Verdict.UNKNOWN)],
+            proven=[candidate for candidate, finding in judged if finding.verdict is Verdict.REQUESTED],
+            open=[
+                (candidate, finding)
+                for candidate, finding in judged
+                if finding.verdict in (Verdict.NOT_YET, Verdict.UNKNOWN)
+            ],
         )
 
     async def _judged(
-        self, one: C, existing: Sequence[C], rivals: Sequence[UnresolvedCreation], asked: UnresolvedCreation
+        self, candidate: C, existing: Sequence[C], rivals: Sequence[UnresolvedCreation], own: UnresolvedCreation
     ) -> Finding:
         """Return the finding for one object."""
-        newness = self._newness(one)
-        if newness is False or not self.proof.fits(one):
+        newness = self._newness(candidate)
+        if newness is False or not self.proof.fits(candidate):
             return Finding(Verdict.OTHER)
-        if asked.fits is None and any(rival.fits is not None and rival.fits(one) for rival in rivals):
+        if own.fits is None and any(rival.fits is not None and rival.fits(candidate) for rival in rivals):
             return Finding(Verdict.UNKNOWN, "another call of this program may have created it")
-        finding = await self.proof.judge(one, self._before(one, existing))
+        finding = await self.proof.judge(candidate, self._before(candidate, existing))
         if newness is None and finding.verdict is not Verdict.OTHER:
             return Finding(Verdict.UNKNOWN, "it may have existed before the request")
         return finding
 
-    def _before(self, one: C, existing: Sequence[C]) -> Before[C]:
+    def _before(self, candidate: C, existing: Sequence[C]) -> Before[C]:
         """Return the objects that were created before an object."""
-        number, others = self.number_of(one), [other for other in existing if other is not one]
+        number, others = self.number_of(candidate), [other for other in existing if other is not candidate]
         if number is not None:
             others = [other for other in others if (self.number_of(other) or 0) < number]
         newest_first = sorted(others, key=lambda other: self.number_of(other) or 0, reverse=True)
@@ -338,30 +346,32 @@ class ReconcilingCreate(Generic[C]):
             len(since) <= len(coordinator_of(self.place).lost),
         )
 
-    def _may_be_old(self, one: C) -> bool:
+    def _may_be_old(self, candidate: C) -> bool:
         """Return whether an object may have been created before the first send, although there is no proof."""
-        newness = self._newness(one)
+        newness = self._newness(candidate)
         if newness is not True:
             return newness is None
-        is_certain = self.record.is_listed or self.record.is_later(one.created_at)
-        if is_certain or one.uid not in (self.record.seen_first or ()):
+        is_certain = self.record.is_listed or self.record.is_later(candidate.created_at)
+        if is_certain or candidate.uid not in (self.record.seen_first or ()):
             return False
         # Another call of this program may have requested the object since then.
-        return not any(rival.fits is not None and rival.fits(one) for rival in coordinator_of(self.place).lost)
+        return not any(rival.fits is not None and rival.fits(candidate) for rival in coordinator_of(self.place).lost)
 
-    def _newness(self, one: C) -> bool | None:
+    def _newness(self, candidate: C) -> bool | None:
         """Return whether this call may have created an object; None if it is not known."""
-        if self.options.record is None and coordinator_of(self.place).knows(one.uid):
+        if self.options.record is None and coordinator_of(self.place).knows(candidate.uid):
             # Another call of this program created the object. This does not apply to calls of an earlier process.
             return False
-        is_unknown = self.record.is_unknown(one.uid, self.number_of(one))
+        is_unknown = self.record.is_unknown(candidate.uid, self.number_of(candidate))
         window = self.record.window(self.clock, self.retry.settle_after)
-        timely = None if window is None or one.created_at is None else window[0] <= one.created_at <= window[1]
+        timely = (
+            None if window is None or candidate.created_at is None else window[0] <= candidate.created_at <= window[1]
+        )
         if is_unknown is False or timely is False:
             return False
         if is_unknown and self.record.is_listed:
             return True
-        is_earlier = self.record.is_earlier(one.created_at, by_date=self.options.is_thorough)
+        is_earlier = self.record.is_earlier(candidate.created_at, by_date=self.options.is_thorough)
         if is_earlier is not None:
             return None if is_earlier else True
         return None if self.options.is_thorough else is_unknown or timely
@@ -372,56 +382,56 @@ class ReconcilingCreate(Generic[C]):
         return self.options.is_thorough and not self.proof.is_exact
 
     def _adopted(
-        self, place: CreationCoordinator, asked: UnresolvedCreation, proven: Sequence[C], lost: LaunchError | None
+        self, place: CreationCoordinator, own: UnresolvedCreation, proven: Sequence[C], lost: LaunchError | None
     ) -> C:
         """Return the oldest proven object, unless there are more proven objects than this program requested."""
         equal = sum(rival.request == self.request for rival in place.lost)
         # A call without a source may have created the object that this call names.
-        vague = sum(rival.fits is None for rival in place.lost) if asked.fits is not None else 0
+        vague = sum(rival.fits is None for rival in place.lost) if own.fits is not None else 0
         if len(proven) > equal + vague:
             several = Finding(Verdict.UNKNOWN, "it matches the request, but other candidates match too")
-            raise self._unknown(lost, [(one, several) for one in proven]) from lost
+            raise self._unknown(lost, [(candidate, several) for candidate in proven]) from lost
         # The call without a source may have repeated the source of this call, so the older object is from this call.
-        oldest = min(proven, key=lambda one: (self.number_of(one) or 0, one.created_at or _EARLIEST))
+        oldest = min(proven, key=lambda candidate: (self.number_of(candidate) or 0, candidate.created_at or _EARLIEST))
         _LOG.warning("The response to %s was lost. The SDK found the created object: %s", self.operation, oldest.uid)
         place.remember(oldest.uid)
         return oldest
 
     async def _followed(self, findings: _Findings[C], lost: LaunchError | None, deadline: float) -> bool:
         """Wait for deployments whose source is known only after their end. Return whether there were any."""
-        unended = [one for one, finding in findings.open if finding.verdict is Verdict.NOT_YET]
+        unended = [candidate for candidate, finding in findings.open if finding.verdict is Verdict.NOT_YET]
         if self.options.follow is None or not unended:
             return False
         try:
             async with asyncio.timeout_at(deadline):
-                for one in unended:
-                    await self.options.follow(one)
+                for candidate in unended:
+                    await self.options.follow(candidate)
         except (LaunchError, TimeoutError):
             raise self._unknown(lost, findings.open) from lost
         return True
 
     def _unknown(self, cause: LaunchError | None, found: Sequence[tuple[C, Finding]] = ()) -> AmbiguousOutcome:
-        described = [f"{self._described(one)}: {finding.why}" for one, finding in found]
+        described = [f"{self._described(candidate)}: {finding.why}" for candidate, finding in found]
         check = "; ".join(described) or "whether it exists"
         reason = cause.message if cause else "an earlier run was interrupted"
         return AmbiguousOutcome(
             f"The response to the creation of {self.what} was lost ({reason}), and the listing does not show whether "
             f"the service created it. Before you create it again, check {check}",
-            candidates=[one.uid for one, _ in found],
+            candidates=[candidate.uid for candidate, _ in found],
             operation=self.operation,
             request_id=cause.request_id if cause else None,
             attempts=cause.attempts if cause else 0,
         )
 
-    def _described(self, one: C) -> str:
-        number, commit = self.number_of(one), getattr(one, "commit_hash", None)
+    def _described(self, candidate: C) -> str:
+        number, commit = self.number_of(candidate), getattr(candidate, "commit_hash", None)
         facts = [
             "" if number is None else f"number {number}",
             f"commit {commit[:12]}" if isinstance(commit, str) and commit else "",
-            "" if one.created_at is None else f"created {one.created_at.isoformat(timespec='seconds')}",
+            "" if candidate.created_at is None else f"created {candidate.created_at.isoformat(timespec='seconds')}",
         ]
         shown = ", ".join(fact for fact in facts if fact)
-        return f"{one.uid} ({shown})" if shown else one.uid
+        return f"{candidate.uid} ({shown})" if shown else candidate.uid
 
 
 def may_pass(error: LaunchError) -> bool:
@@ -448,9 +458,9 @@ class _Findings(Generic[C]):
 
     def among(self, earlier: _Findings[C]) -> _Findings[C]:
         """Return only the objects that an earlier look-up also found."""
-        seen = {one.uid for one, _ in earlier.open}
+        seen = {candidate.uid for candidate, _ in earlier.open}
         return attrs.evolve(
             self,
-            proven=[one for one in self.proven if one.uid in seen],
-            open=[(one, finding) for one, finding in self.open if one.uid in seen],
+            proven=[candidate for candidate in self.proven if candidate.uid in seen],
+            open=[(candidate, finding) for candidate, finding in self.open if candidate.uid in seen],
         )
