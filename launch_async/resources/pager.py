@@ -147,7 +147,7 @@ class Pager(Generic[T]):
     async def to_list(self) -> list[T]:
         """Return every item, in a list that notebooks show as a table.
 
-        In launch_async, `await pager` returns the same list.
+        In launch_async, awaiting the pager returns the same list.
         """
         from launch_async.models.page import Listed
 

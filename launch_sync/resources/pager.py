@@ -65,6 +65,6 @@ class Pager(Generic[T]):
     def to_list(self) -> list[T]:
         """Return every item, in a list that notebooks show as a table.
 
-        In launch_async, `pager` returns the same list.
+        In launch_async, awaiting the pager returns the same list.
         """
         return _bridge.run(self._async.to_list())
