@@ -238,7 +238,7 @@ class Fleet:
             hostnames: Host names without scheme and path.
 
         Raises:
-            InvalidArgumentError: Not exactly one of path, tags and host names is given, or the organization's daily
+            InvalidArgumentError: None or several of path, tags and host names were passed, or the organization's daily
                 quota is too small for all targets.
 
         API: `getCacheRevalidationUsage`.
@@ -249,7 +249,7 @@ class Fleet:
         if left is not None and left < len(chosen):
             raise InvalidArgumentError(
                 "targets",
-                f"{len(chosen)} were given, but the organization has only {left} left of today's cache revalidations. "
+                f"need {len(chosen)} cache revalidations, but the organization has only {left} left today. "
                 "Plan fewer targets, or redeploy them: a redeployment also purges the whole cache",
             )
         action = RevalidateCache(

@@ -1,4 +1,4 @@
-"""`LiveLog`: one session of a live server log, from its opening to its end: its lines, and whether it is still alive.
+"""`LiveLog`: one session of a live server log. It returns the lines, and detects the end or a broken connection.
 
 The service announces the end of a session and sends heartbeats. Only two names of its events are documented. So the SDK
 reads lines from every event that is neither an end nor a heartbeat: an object is one line, a list is several lines.

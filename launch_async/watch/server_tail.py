@@ -289,7 +289,7 @@ class ServerTail:
         except LaunchError as error:
             if self._failures.is_final(error, self._clock()):
                 _LOG.warning(
-                    "Lines of the server log of deployment %s may be missing: the stored log cannot be read: %s",
+                    "Lines of the server log of deployment %s may be missing, as the stored log cannot be read: %s",
                     self._ref.deployment_uid,
                     without_escapes(str(error)),
                     extra={"deployment_uid": self._ref.deployment_uid, "operation": error.operation},

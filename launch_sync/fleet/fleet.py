@@ -182,7 +182,7 @@ class Fleet:
             hostnames: Host names without scheme and path.
 
         Raises:
-            InvalidArgumentError: Not exactly one of path, tags and host names is given, or the organization's daily
+            InvalidArgumentError: None or several of path, tags and host names were passed, or the organization's daily
                 quota is too small for all targets.
 
         API: `getCacheRevalidationUsage`.

@@ -537,7 +537,7 @@ async def test_a_revalidation_whose_answer_was_lost_is_ambiguous(
 
 async def test_an_insufficient_quota_is_refused_when_planning(emulator: LaunchEmulator, plan: Plan) -> None:
     async with LaunchEmulator(rate_limit=None, revalidation_quota=1) as small, client_of(small, retry=QUICK) as client:
-        with pytest.raises(InvalidArgumentError, match="only 1 left of today's cache revalidations"):
+        with pytest.raises(InvalidArgumentError, match="only 1 left today"):
             await client.fleet.plan_revalidate([one.target for one in plan.operations], path="/")
 
 

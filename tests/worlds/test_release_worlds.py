@@ -43,7 +43,7 @@ def _sends_are_not_journalled() -> AbstractContextManager[object]:
 @contextlib.contextmanager
 def _restorations_are_not_journalled() -> Iterator[None]:
     with (
-        mock.patch.object(Releasing, "_put_back_before", _nothing),
+        mock.patch.object(Releasing, "_restored_before", _nothing),
         mock.patch.object(releasing, "_other_since") as other,
     ):
         other.return_value = ""

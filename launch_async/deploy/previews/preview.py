@@ -107,7 +107,7 @@ class Preview(Displayable):
 
 
 def preview_name(name: str | None, branch: str | None, source: object) -> str:
-    """Return the name of a preview's environment: the given name, or one made from the branch or the folder.
+    """Return the name of a preview's environment: `name`, or a name made from the branch or the folder.
 
     If the name cannot contain all characters of the branch, it ends with a hash, so that two branches never share a
     preview.

@@ -111,7 +111,7 @@ class Copying:
         deadline.begin("creating the deployment", creates=True)
         return await self._create(place, deadline, log, upload_uid=upload_uid, sha256=sha256)
 
-    async def put_back(
+    async def restore(
         self,
         previous: Deployment,
         place: Place,

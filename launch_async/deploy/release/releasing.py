@@ -242,7 +242,7 @@ class Releasing:
             done = "The deployment is still live. Nothing was restored, because no check could read the site"
         else:
             try:
-                restored, done = await self._put_back(release, deployment)
+                restored, done = await self._restore_previous(release, deployment)
             except LaunchError as error:
                 cause, done = error, f"Restoring the previous version failed: {_text_of(error)}{_again(release, error)}"
         if cause is None or isinstance(cause, DeploymentFailed):
@@ -252,13 +252,13 @@ class Releasing:
         unhealthy.ambiguous = cause is not None and cause.ambiguous
         return unhealthy
 
-    async def _put_back(self, release: Release, bad: Deployment) -> tuple[Deployment | None, str]:
+    async def _restore_previous(self, release: Release, bad: Deployment) -> tuple[Deployment | None, str]:
         """Restore the version before a bad deployment, unless someone has deployed another version since."""
         observers = release.observers
         deadline = Deadline.after(release.timeout, on_step=observers.on_step)
         async with deadline.enforced("restore"):
             deadline.begin("choosing the version to restore")
-            created = await self._put_back_before(release, deadline)
+            created = await self._restored_before(release, deadline)
             if created is None:
                 recent = await self._recent(release.place)
                 if other := _other_since(recent, bad):
@@ -273,7 +273,7 @@ class Releasing:
         self._purges.deployed(restored.environment_uid)
         return restored, f"Deployment {restored.uid} has restored the previous version. {_VARIABLES}"
 
-    async def _put_back_before(self, release: Release, deadline: Deadline) -> Deployment | None:
+    async def _restored_before(self, release: Release, deadline: Deadline) -> Deployment | None:
         """Return the restoring deployment that an earlier process has created."""
         kept = release.journal
         if kept is None:
@@ -290,9 +290,7 @@ class Releasing:
         """Deploy the previous version again."""
         release.note(restored_commit=previous.commit_hash)
         with release.creating("restore_sends") as log:
-            created = await self._copying.put_back(
-                previous, release.place, deadline, log, release.observers.on_progress
-            )
+            created = await self._copying.restore(previous, release.place, deadline, log, release.observers.on_progress)
         release.note(restored=created.uid)
         return created
 

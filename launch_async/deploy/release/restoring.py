@@ -64,9 +64,7 @@ class Restoring:
                 observers.show(now)
                 return now
             created = await self._on_its_way(recent, target, now)
-            created = created or await self._copying.put_back(
-                target, place, deadline, on_progress=observers.on_progress
-            )
+            created = created or await self._copying.restore(target, place, deadline, on_progress=observers.on_progress)
         ended = await self._watching.watch(
             created, on_log=observers.on_log, on_update=observers.on_update, timeout=deadline.remaining
         )

@@ -209,7 +209,7 @@ class Plan(Displayable):
 
     @property
     def what(self) -> str:
-        """The action in words. A redeployment without a source names the default source of the projects."""
+        """Description of the action. A redeployment without a source names the default source of the projects."""
         if not isinstance(self.action, Redeploy) or self.action.source.kind not in ("latest_commit", "previous_upload"):
             return str(self.action)
         types = Counter(one.target.project_type for one in self.operations)

@@ -294,7 +294,7 @@ class RunState:
 
     @property
     def progress(self) -> str:
-        """How many operations have ended and are in progress, in words."""
+        """A text with the numbers of operations that have ended and that are in progress."""
         begun = sum(entry.state in (OperationState.INTENDED, OperationState.SENT) for entry in self._entries.values())
         verb = "is" if begun == 1 else "are"
         return f"{self._ended} of {len(self._entries)} operations have ended, and {begun} {verb} in progress"
