@@ -281,7 +281,7 @@ class OAuthCredentials(_Renewing):
 
     @property
     def kind(self) -> TokenKind | None:
-        """`"user"`, unless the token endpoint says otherwise."""
+        """`"user"`, unless the token endpoint reports another owner."""
         tokens = self.state.tokens
         return tokens.kind if tokens and tokens.kind is not None else "user"
 

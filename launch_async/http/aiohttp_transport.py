@@ -344,10 +344,10 @@ def check_transport(transport: object, **others: object) -> None:
         raise ConfigurationError(
             f"The transport must be an object with the methods async send(request) and async close(), not {kind}"
         )
-    if given := [name for name, option in others.items() if option is not None]:
+    if given := " and ".join(f"{name}=" for name, option in others.items() if option is not None):
         raise ConfigurationError(
-            f"{' and '.join(given)} would have no effect, because transport= replaces the default transport. Pass "
-            f"either transport= or {' and '.join(f'{name}=' for name in given)}"
+            f"{given} would have no effect, because transport= replaces the default transport. Pass either transport= "
+            f"or {given}"
         )
 
 

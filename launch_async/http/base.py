@@ -183,7 +183,7 @@ class Transport(Protocol):
     """The interface of a transport, which sends each request once. Implement it to send requests without aiohttp.
 
     A transport must not retry, because the client retries where a retry is safe. It must not follow redirects, because
-    another host must not receive the credentials. Its errors say whether the service may have acted on the request.
+    another host must not receive the credentials. Its errors report whether the service may have acted on the request.
 
     A transport that can stream a body has an attribute `streams` with the value True. It must stream the body if
     `Request.streamed` is set. With other transports, the client polls instead.

@@ -122,10 +122,11 @@ def check_page(limit: int | None, skip: int) -> None:
     """
     for name, figure in {"limit": 1 if limit is None else limit, "skip": skip}.items():
         _check_whole(name, figure)
+    rule = "reference/facts.md#4-resources"
     if limit is not None and not 1 <= limit <= 100:
-        raise InvalidArgumentError("limit", f"must be 1 to 100, not {limit}", rule="reference/facts.md#4-resources")
+        raise InvalidArgumentError("limit", f"must be from 1 to 100, not {limit}", rule=rule)
     if skip < 0:
-        raise InvalidArgumentError("skip", f"must be 0 or more, not {skip}", rule="reference/facts.md#4-resources")
+        raise InvalidArgumentError("skip", f"must be 0 or more, not {skip}", rule=rule)
 
 
 def _check_whole(name: str, figure: object) -> None:

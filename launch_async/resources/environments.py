@@ -59,7 +59,7 @@ class Environments(Resource):
             skip: Number of items to skip at the start.
 
         Returns:
-            A pager: iterate it to get every environment, or ask it for one page, the total number or a list.
+            A pager. Iterate over it to get every environment, or call a method to get a page, the total or a list.
 
         Raises:
             InvalidArgumentError: The UID is malformed, or `limit` is not from 1 to 100, or `skip` is negative.

@@ -58,7 +58,7 @@ def unlike_a_list(awaited: str) -> Callable[[C], C]:
 
 @unlike_a_list("await ")
 class Pager(Generic[T]):
-    """A listing: iterate it to get every item, or ask it for one page, the total number or a list.
+    """A listing. Iterate over it to get every item, or call a method to get a page, the total or a list.
 
     The pager sends no request before that. Each iteration reads the listing again, and returns every item once, even if
     items appear or disappear between two pages.

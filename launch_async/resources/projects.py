@@ -46,7 +46,7 @@ class Projects(Resource):
             skip: Number of items to skip at the start.
 
         Returns:
-            A pager: iterate it to get every project, or ask it for one page, the total number or a list.
+            A pager. Iterate over it to get every project, or call a method to get a page, the total or a list.
 
         Raises:
             InvalidArgumentError: `limit` is not from 1 to 100, or `skip` is negative.

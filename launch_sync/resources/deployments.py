@@ -44,7 +44,7 @@ class Deployments:
             skip: Number of items to skip at the start.
 
         Returns:
-            A pager: iterate it to get every deployment, or ask it for one page, the total number or a list.
+            A pager. Iterate over it to get every deployment, or call a method to get a page, the total or a list.
 
         Raises:
             InvalidArgumentError: A UID is malformed, or `limit` is not from 1 to 100, or `skip` is negative.

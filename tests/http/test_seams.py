@@ -171,7 +171,7 @@ def test_an_object_that_is_no_transport_is_refused(transport: Any) -> None:
 
 
 def test_an_option_that_a_custom_transport_ignores_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="proxy would have no effect"):
+    with pytest.raises(ConfigurationError, match="proxy= would have no effect"):
         client_on(FakeTransport({}), proxy="http://proxy.test:3128")
 
 

@@ -158,7 +158,7 @@ def test_a_listing_whose_count_alternates_ends() -> None:
 
 @pytest.mark.parametrize("limit", [0, -1, 101])
 def test_a_limit_outside_1_to_100_is_refused(limit: int) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"^limit: must be 1 to 100, not "):
+    with pytest.raises(InvalidArgumentError, match=r"^limit: must be from 1 to 100, not "):
         Pager(endless, limit=limit)
 
 
