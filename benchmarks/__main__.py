@@ -27,7 +27,7 @@ from benchmarks._report import figure
 HERE = Path(__file__).resolve().parent
 RESULTS, PICTURES = HERE / "results", HERE.parent / "docs" / "images"
 SLOWER = 0.10
-"""Share by which a figure must be worse, and outside of what was seen last time, to be reported."""
+"""Share by which a figure must be worse to be reported. The figure must also be outside of its previous range."""
 
 
 def main() -> int:
@@ -41,9 +41,9 @@ def main() -> int:
     parser.add_argument(
         "--requests",
         type=int,
-        help="requests of each sample, in those that keep to the budget in real time or simulate it",
+        help="requests of each sample, for benchmarks that follow a rate limit in real or virtual time",
     )
-    parser.add_argument("--no-store", action="store_true", help="leave results and pictures as they are")
+    parser.add_argument("--no-store", action="store_true", help="do not change the stored results and pictures")
     options = parser.parse_args()
     if unknown := {*options.names} - {*names}:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
@@ -53,7 +53,7 @@ def main() -> int:
         if not run(name, options.rounds, options.requests, store=not options.no_store):
             failed.append(name)
     if failed:
-        print(f"\nMissed a mark, or failed: {', '.join(failed)}")
+        print(f"\nMissed a goal, or failed: {', '.join(failed)}")
     return bool(failed)
 
 

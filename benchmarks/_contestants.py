@@ -27,7 +27,7 @@ CLOUDFLARE = {"Authorization": "Bearer token", "Accept": "application/json"}
 
 @contextlib.asynccontextmanager
 async def aiohttp_by_hand(address: str) -> AsyncGenerator[Actions]:
-    """A program by an author who knows aiohttp well and needs a dict."""
+    """A program by an expert in aiohttp, which needs only a dict."""
     import aiohttp
 
     async with aiohttp.ClientSession(

@@ -1,8 +1,8 @@
 """A server in a separate process that always answers immediately, so that a benchmark measures only the client.
 
 The server supports GET requests on kept-alive connections. Launch's projects follow `openapi.yaml`. Cloudflare's Pages
-projects have as many fields, so that all clients parse the same amount. The emulator is too slow for these benchmarks:
-it needs about 100 microseconds of CPU time for an answer, and the fastest client needs 85 for a call.
+projects have the same number of fields, so that all clients parse the same amount. The emulator is too slow for these
+benchmarks: it needs about 100 microseconds of CPU time for an answer, and the fastest client needs 85 for a call.
 """
 
 from __future__ import annotations

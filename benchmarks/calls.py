@@ -2,9 +2,9 @@
 
 The limit is aiohttp with `json.loads`: a program without types, pacing and retries. Another contestant is aiohttp with
 its default settings and `await answer.json()`. Most SDKs use httpx. The nearest typed client is the async client of the
-`cloudflare` package with its aiohttp backend; it reads Pages projects with as many fields. The SDK has no rate limit
-here, the server answers immediately, and each contestant is a process. The benchmark also shows the processor time,
-which does not depend on other work of the machine.
+`cloudflare` package with its aiohttp backend. This client reads Pages projects with the same number of fields. The SDK
+has no rate limit here, the server answers immediately, and each contestant is a process. The benchmark also shows the
+processor time, which does not depend on other work of the machine.
 """
 
 from __future__ import annotations

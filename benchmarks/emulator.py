@@ -1,10 +1,10 @@
 """The cost of the emulator: its start, its requests per second, and ten thousand deployments.
 
 Goals: the emulator starts within 150 ms in a process that has imported it. Without a rate limit, it answers 2,000
-simple requests per second on one core. It holds 10,000 deployments. The emulator is a separate process on one core. The
-requests come from another process on the other cores, 50 at a time. The benchmark shows requests per second of elapsed
-time, which includes the speed of the client, and requests per second of the emulator's CPU time. It measures starts as
-in tests. The first start of a process takes longest, and is shown separately.
+simple requests per second on one core. It supports 10,000 deployments. The emulator is a separate process on one core.
+The requests come from another process on the other cores, 50 at a time. The benchmark shows requests per second of
+elapsed time, which includes the speed of the client, and requests per second of the emulator's CPU time. It measures
+starts as in tests. The first start of a process takes longest, and is shown separately.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""How the pacing learns: accepted requests at first and later, refused requests, and a smaller budget for a while.
+"""How the pacing learns: accepted requests at first and later, refused requests, and a temporarily smaller budget.
 
-The benchmark measures three ways of counting behind the worst network, which need different answers from a limiter that
-knows nothing at first; `aiolimiter` for comparison; and a budget that shrinks and recovers, because of another limit or
-another program. It first prints the charts of `docs/explanation/the-budget.md`, to be copied from there. Virtual time:
-the figures depend on the seeds only, not on the machine. A round is a seed, and the charts show the first seed.
+The benchmark measures three ways of counting behind the worst network. A new limiter must learn a different behaviour
+for each of them. `aiolimiter` is measured for comparison. A last part measures a budget that shrinks and recovers,
+because of another limit or another program. The benchmark first prints the charts of `docs/explanation/the-budget.md`;
+copy them to that page. Virtual time: the figures depend on the seeds only, not on the machine. A round is a seed, and
+the charts show the first seed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ BRIEFLY = {"the service allows six": "six allowed", "another program sends four"
 
 
 def measure(rounds: int) -> Report:
-    """Run with as many seeds; print the charts of the first."""
+    """Run with one seed for each round, and print the charts of the first seed."""
     seeds = range(1, rounds + 1)
     schemes = {"this SDK": "ours"} | {name: name for name in SCHEMES if name.startswith("aiolimiter")}
     counted = {
@@ -106,7 +107,7 @@ def follow(server: str, network: str, *, until: float, client: Callable[[], Clie
 
 
 def disturbed(disturbance: str, *, seed: int) -> Outcome:
-    """Send while something happens to a budget that is counted by a sliding second."""
+    """Send while a disturbance changes a budget that counts any second."""
     counting: Server = SERVERS["sliding"](10, phase=0.3)
 
     async def sending() -> Outcome:
@@ -124,7 +125,7 @@ def print_lines(
     step: int,
     figure: Callable[[Outcome, tuple[float, float]], float],
 ) -> None:
-    """Print a line for the x axis and one for the first outcome of each."""
+    """Print a line for the x axis, and a line for the first outcome of each case."""
     starts = range(0, until, step)
     print("x:", *(start + step for start in starts))
     for name, (first, *_) in outcomes.items():

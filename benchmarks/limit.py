@@ -48,7 +48,7 @@ class WaitsWhenRefused:
 
 
 def measure(rounds: int) -> Report:
-    """Run each way in each cell, with as many seeds as there are rounds."""
+    """Run each way in each cell, with one seed for each round."""
     ways = {OURS: SCHEMES["ours"], **{name: way for name, way in SCHEMES.items() if name != "ours"}}
     ways["retries without pacing"] = WaitsWhenRefused
     found: dict[str, dict[str, list[Outcome]]] = {

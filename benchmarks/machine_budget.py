@@ -185,7 +185,7 @@ def newcomer(window: str) -> tuple[Cell, float]:
 
 
 def killed(window: str, seconds: float = 30.0) -> Cell:
-    """Kill thirty processes of six, one after the other, and replace each."""
+    """Kill a process of six thirty times, and replace it each time."""
     with service(window) as (where, context):
         crew = started(context, where, 6)
         for one in crew:
@@ -222,7 +222,7 @@ async def _paced(limiter: object, requests: int) -> float:
 
 
 async def _unpaced(requests: int) -> float:
-    """Return the same with a timer instead of the limiter."""
+    """Return the CPU time with a timer instead of the limiter."""
 
     async def caller(each: int) -> None:
         for _ in range(each):
@@ -305,7 +305,7 @@ def report(cells: Sequence[Cell], shares: Sequence[float], cost: Sequence[dict[s
 
 
 def main() -> None:
-    """Measure, and pass the report on."""
+    """Measure, and write the report."""
     parser = arguments(__doc__, rounds=1)
     parser.add_argument("--requests", type=int, default=12, help="requests of each process in a run; default 12")
     options = parser.parse_args()

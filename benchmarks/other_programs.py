@@ -50,7 +50,7 @@ class Table:
 
 
 def two(table: Table, rounds: int, *, newcomer: float) -> None:
-    """Measure two programs that use all they get. The second starts `newcomer` seconds after the first."""
+    """Measure two programs that use their whole shares. The second starts `newcomer` seconds after the first."""
     name = f"second starts {newcomer:g} s later" if newcomer else "two start together"
     for server, counts in COUNTS.items():
         for network, delay in NETWORKS.items():
@@ -72,7 +72,7 @@ def two(table: Table, rounds: int, *, newcomer: float) -> None:
 
 
 def many(table: Table, rounds: int, programs: int) -> None:
-    """Measure many programs that use all they get, from the second minute on."""
+    """Measure many programs that use their whole shares, from the second minute on."""
     for server, counts in COUNTS.items():
         runs = [
             saturating(
@@ -139,7 +139,7 @@ def spurious(table: Table, rounds: int) -> list[float]:
 
 
 def measure(rounds: int) -> Report:
-    """Run everything with as many seeds."""
+    """Run all cases with one seed for each round."""
     table = Table()
     two(table, rounds, newcomer=0.0)
     two(table, rounds, newcomer=30.0)

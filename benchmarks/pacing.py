@@ -288,7 +288,7 @@ def marks(server: str, table: Sequence[Cell]) -> list[Mark]:
 
 
 def main() -> None:
-    """Measure, and pass the report on."""
+    """Measure, and write the report."""
     parser = arguments(__doc__, rounds=3)
     parser.add_argument("--requests", type=int, default=3000, help="accepted requests per run; default 3000")
     parser.add_argument("--seeds", dest="rounds", type=int, default=argparse.SUPPRESS, help="the same as --rounds")

@@ -118,7 +118,7 @@ def report(lines: Sequence[Line]) -> Report:
 
 
 def main() -> None:
-    """Measure, and pass the report on."""
+    """Measure, and write the report."""
     parser = arguments(__doc__, rounds=1)
     parser.add_argument("--requests", type=int, default=600, help="calls per run; default 600")
     options = parser.parse_args()

@@ -2,7 +2,7 @@
 
 Run `python -m benchmarks.redis_budget`; options: `--requests`, `--rounds`, `--no-calm`, `--json FILE`. Without Redis,
 the processes have separate limits and together send three times the allowed requests. Two emulators in separate
-processes count any second, and three processes send to each as fast as they may. The wall clocks of the processes are
+processes count any second, and three processes send to each as fast as they can. The wall clocks of the processes are
 wrong by up to a minute, one process is killed by SIGKILL every second and replaced, and Redis, without persistence, is
 restarted twice. `--calm` (the default) also measures without these faults. About two minutes with 600 requests. Needs
 `redis-server`.
@@ -283,7 +283,7 @@ def report(outcomes: Sequence[Outcome]) -> Report:
 
 
 def main() -> None:
-    """Measure, and pass the report on."""
+    """Measure, and write the report."""
     parser = arguments(__doc__, rounds=1)
     parser.add_argument("--requests", type=int, default=600, help="accepted requests per run; default 600")
     parser.add_argument("--calm", action=argparse.BooleanOptionalAction, default=True, help="also without faults")

@@ -71,7 +71,7 @@ def _bad_releases(seed: int, count: int) -> tuple[Counter[Kind], int, int]:
 def main() -> None:
     """Measure, and write the report."""
     parser = arguments(__doc__, rounds=1)
-    parser.add_argument("--seed", type=int, default=0, help="another one gives other worlds; default 0")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the worlds; default 0")
     parser.add_argument("--bad", type=int, default=BAD, help=f"bad releases; default {BAD}")
     parser.add_argument("--healthy", type=int, default=HEALTHY, help=f"healthy releases; default {HEALTHY}")
     parser.add_argument("--previews", type=int, default=PREVIEWS, help=f"previews; default {PREVIEWS}")

@@ -106,21 +106,21 @@ def _part(module: str) -> str:
 @pytest.mark.parametrize("module", [name for name in CORE if _part(name) != "emulator"])
 def test_imports_point_downward_only(module: str) -> None:
     part = _part(module)
-    assert part in RANK, f"say in LAYERS where {module} belongs"
+    assert part in RANK, f"add {part} to LAYERS"
     others = {name for name in _imports(module) if _part(name) != part}
 
     assert {name for name in others if RANK.get(_part(name), len(LAYERS)) >= RANK[part]} == set()
 
 
 @pytest.mark.parametrize("module", [name for name in CORE if _part(name) == "emulator"])
-def test_the_emulator_shares_nothing_with_the_client_but_the_models(module: str) -> None:
+def test_the_emulator_shares_only_the_models_with_the_client(module: str) -> None:
     assert {
         name for name in _imports(module) if _part(name) not in ("emulator", "models", "_lazy", "_file_lock")
     } == set()
 
 
 @pytest.mark.parametrize("module", [name for name in CORE if _part(name) not in ("display", "cli")])
-def test_nothing_but_the_command_imports_the_views(module: str) -> None:
+def test_only_the_command_imports_the_views(module: str) -> None:
     assert {name for name in _imports(module) if _part(name) == "display"} == set()
 
 
@@ -148,15 +148,15 @@ def _package(module: str) -> str:
     return module if module in EXPORTS or module.count(".") < 2 else module.rpartition(".")[0]
 
 
-@pytest.mark.parametrize("door", [name for name in SUBPACKAGES if _part(name) in RANK and _part(name)])
-def test_a_door_offers_nothing_from_above_it(door: str) -> None:
-    others = {name for name in _imports(door) if _part(name) != _part(door)}
+@pytest.mark.parametrize("package", [name for name in SUBPACKAGES if _part(name) in RANK and _part(name)])
+def test_a_package_exports_no_name_of_a_higher_layer(package: str) -> None:
+    others = {name for name in _imports(package) if _part(name) != _part(package)}
 
-    assert {name for name in others if RANK[_part(name)] >= RANK[_part(door)]} == set()
+    assert {name for name in others if RANK[_part(name)] >= RANK[_part(package)]} == set()
 
 
 @pytest.mark.parametrize("package", SUBPACKAGES)
-def test_no_package_has_more_modules_than_a_reader_keeps_in_mind(package: str) -> None:
+def test_no_package_has_too_many_modules(package: str) -> None:
     modules = [name for name in CORE if name.rpartition(".")[0] == package]
 
     assert len(modules) <= LARGEST
@@ -172,43 +172,43 @@ def test_private_names_stay_in_their_package(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", SURFACE)
-def test_all_is_sorted_and_names_what_is_there(module: str) -> None:
+def test_all_is_sorted_and_every_name_in_it_exists(module: str) -> None:
     loaded = importlib.import_module(module)
-    offered = getattr(loaded, "__all__", [])
+    exported = getattr(loaded, "__all__", [])
 
-    assert [name for name in offered if not hasattr(loaded, name)] == []
-    assert offered == sorted(set(offered), key=_constants_classes_functions)
+    assert [name for name in exported if not hasattr(loaded, name)] == []
+    assert exported == sorted(set(exported), key=_constants_classes_functions)
 
 
 def _constants_classes_functions(name: str) -> tuple[int, str]:
     return (0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2), name
 
 
-@pytest.mark.parametrize("door", [name for name in MODULES if "lazy(__name__)" in MODULES[name].read_text("utf-8")])
-def test_a_lazy_package_offers_each_name_that_it_imports_for_type_checkers(door: str) -> None:
-    nodes = [node for block in _tree(door).body if isinstance(block, ast.If) for node in block.body]
+@pytest.mark.parametrize("package", [name for name in MODULES if "lazy(__name__)" in MODULES[name].read_text("utf-8")])
+def test_a_lazy_package_exports_each_name_that_it_imports_for_type_checkers(package: str) -> None:
+    nodes = [node for block in _tree(package).body if isinstance(block, ast.If) for node in block.body]
     names = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
 
-    assert {*importlib.import_module(door).__all__} - {"__version__"} == names
+    assert {*importlib.import_module(package).__all__} - {"__version__"} == names
 
 
 @pytest.mark.parametrize("module", SURFACE)
-def test_a_module_that_defines_something_says_what_of_it_is_public(module: str) -> None:
-    defines_something = any(True for _ in _public_definitions(_tree(module)))
+def test_a_module_with_public_definitions_has_all(module: str) -> None:
+    has_definitions = any(True for _ in _public_definitions(_tree(module)))
 
-    assert hasattr(importlib.import_module(module), "__all__") or not defines_something
+    assert hasattr(importlib.import_module(module), "__all__") or not has_definitions
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_every_error_is_offered_by_the_package_itself(package: str) -> None:
-    offered = importlib.import_module(package).__all__
+def test_the_package_exports_every_error(package: str) -> None:
+    exported = importlib.import_module(package).__all__
 
-    assert [name for name in importlib.import_module(f"{package}.errors").__all__ if name not in offered] == []
+    assert [name for name in importlib.import_module(f"{package}.errors").__all__ if name not in exported] == []
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 @pytest.mark.parametrize(
-    ("door", "at_the_top"),
+    ("subpackage", "at_the_top"),
     [
         ("fleet", set()),
         ("rate_limit", {"RateLimit"}),
@@ -217,21 +217,23 @@ def test_every_error_is_offered_by_the_package_itself(package: str) -> None:
         ("discovery", set()),
     ],
 )
-def test_the_top_offers_what_programs_type(package: str, door: str, at_the_top: set[str]) -> None:
+def test_the_package_exports_the_names_that_most_programs_use(
+    package: str, subpackage: str, at_the_top: set[str]
+) -> None:
     # docs/decisions/0016-public-names.md
-    top, below = (set(importlib.import_module(module).__all__) for module in (package, f"{package}.{door}"))
+    top, below = (set(importlib.import_module(module).__all__) for module in (package, f"{package}.{subpackage}"))
 
     assert top & below == at_the_top
 
 
-def test_the_top_imports_from_the_doors_of_its_packages() -> None:
+def test_the_package_imports_from_subpackages_and_not_from_their_modules() -> None:
     homes = {node.module for node in ast.walk(_tree("launch_async")) if isinstance(node, ast.ImportFrom)}
 
     assert {home for home in homes & ASYNC_MODULES.keys() if home.count(".") > 1} == {"launch_async.rate_limit.redis"}
 
 
 @pytest.mark.parametrize("module", PUBLIC)
-def test_every_public_thing_has_a_docstring(module: str) -> None:
+def test_every_public_object_has_a_docstring(module: str) -> None:
     tree = _tree(module)
 
     assert ast.get_docstring(tree), module

@@ -1,4 +1,4 @@
-"""Ignore files exclude the same files as in git, and `.launchignore` has the last word."""
+"""Ignore files exclude the same files as in git, and `.launchignore` takes precedence."""
 
 from __future__ import annotations
 

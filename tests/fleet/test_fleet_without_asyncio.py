@@ -56,7 +56,7 @@ def test_a_second_ctrl_c_gives_up_sent_operations_and_a_resumption_finds_them(tm
 
 
 class _Screen:
-    """Interrupts the run at its first deployment, and notes when the run has ended."""
+    """Interrupts the run at its first deployment, and records when the run has ended."""
 
     to_the_end = True
 
