@@ -106,11 +106,11 @@ def test_a_notebook_shows_the_first_page_with_one_request(emulator: LaunchEmulat
     assert emulator.ledger.count("listEnvironments") == before + 1
 
 
-def test_the_repr_of_the_twins_lists_their_methods(launch: LaunchClient) -> None:
+def test_the_repr_of_the_twins_lists_their_methods(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     assert repr(launch.deploy_hooks).endswith(": trigger>")
     assert repr(launch.variables) == "<Variables: read, diff, apply>"
     assert repr(launch.fleet).startswith("<Fleet of http://")
-    assert f"organization {launch.projects.list().to_list()[0].organization_uid}, open>" in repr(launch)
+    assert f"organization {emulator.organization_uid}, open>" in repr(launch)
 
 
 def test_a_function_of_the_package_has_a_synchronous_twin(folder: Path) -> None:
