@@ -90,6 +90,10 @@ class _JumpingLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def run_in_executor(self, *_: Any) -> Any:
+        """Fail, because the clock would jump to the next timer while the thread works."""
+        raise AssertionError("a test in virtual time must not use a thread")
+
 
 def virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     """Run a test in virtual time: when all tasks wait, the clock jumps to the next timer."""
