@@ -162,11 +162,11 @@ def _code_of(address: str, state: str) -> Secret:
     if not hmac.compare_digest(found.get("state", "").encode(), state.encode()):
         raise AuthorizationError(
             "The redirect address does not belong to this authorization, because its state differs. Another person or "
-            "program may have created the address. Call begin_authorization(...) again."
+            "program may have created the address. Call begin_authorization(...) again"
         )
     if "error" in found:
         reason = " ".join(str(found.get("error_description", found["error"])).split())[:200]
-        raise AuthorizationError(f"The app was not authorized: {reason}.")
+        raise AuthorizationError(f"The app was not authorized: {reason}")
     if not found.get("code"):
-        raise AuthorizationError("The redirect address contains no code. Call begin_authorization(...) again.")
+        raise AuthorizationError("The redirect address contains no code. Call begin_authorization(...) again")
     return found["code"]

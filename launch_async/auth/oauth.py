@@ -105,7 +105,7 @@ class _Renewing(Credentials):
             ConfigurationError: Always.
         """
         raise ConfigurationError(
-            f"{type(self).__name__} objects fetch tokens only for a client. Pass the object to LaunchClient(...)."
+            f"{type(self).__name__} objects fetch tokens only for a client. Pass the object to LaunchClient(...)"
         )
 
     async def renewed(self, issuer: Issuer, tokens: TokenSet | None, refused: str | None) -> TokenSet:
@@ -299,7 +299,7 @@ class OAuthCredentials(_Renewing):
         if stored is None or stored.refresh_token is None:
             raise AuthorizationError(
                 f"The token store contains no refresh token for the app {self.client_id}. Authorize the app again with "
-                "begin_authorization(...)."
+                "begin_authorization(...)"
             )
         try:
             # Finish the request even if the caller is cancelled: the old refresh token may no longer work.
@@ -348,10 +348,10 @@ def _stripped(text: str) -> str:
 def _check(kind: type, **texts: str) -> None:
     for name in texts:
         if not isinstance(texts[name], str) or not texts[name].strip():  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"The argument {name} of {kind.__name__} must be a string that is not empty.")
+            raise ConfigurationError(f"The argument {name} of {kind.__name__} must be a string that is not empty")
         if is_quoted(texts[name]):
             raise ConfigurationError(
-                f"The argument {name} of {kind.__name__} has quotes around it. Pass the argument without the quotes."
+                f"The argument {name} of {kind.__name__} has quotes around it. Pass the argument without the quotes"
             )
 
 

@@ -262,20 +262,20 @@ class _Connection:
 
 def _check_kind(credentials: object, kind: type) -> None:
     if not isinstance(credentials, kind):
-        raise ConfigurationError(f"The credentials must be {kind.__name__}(...), not {kind_of(credentials)}.")
+        raise ConfigurationError(f"The credentials must be {kind.__name__}(...), not {kind_of(credentials)}")
 
 
 def _user(email: str, password: str, second_factor: str | None) -> dict[str, JSONValue]:
     missing = [name for name, text in {"email": email, "password": password}.items() if not text]
     if missing:
-        raise ConfigurationError(f"The login needs an e-mail address and a password. Missing: {', '.join(missing)}.")
+        raise ConfigurationError(f"The login needs an e-mail address and a password. Missing: {', '.join(missing)}")
     return {"email": email, "password": password, **({"tfa_token": second_factor} if second_factor else {})}
 
 
 def _refused(error: APIError, region: str) -> APIError:
     """Return the error for a refused login. The error code decides, because the status varies."""
     if _SECOND_FACTOR in error.codes:
-        refused = refusal(SecondFactorRequired, error, "Log in again with second_factor='the code'.")
+        refused = refusal(SecondFactorRequired, error, "Log in again with second_factor='the code'")
         method = _parsed(error.body.encode()).get("tfa_type")
         refused.method = method if isinstance(method, str) else None
         return refused
@@ -284,7 +284,7 @@ def _refused(error: APIError, region: str) -> APIError:
             TokenRequestError,
             error,
             f"Check the e-mail address, the password and the region ({region}). Users of single sign-on cannot get an "
-            "authtoken. Let them authorize an app with begin_authorization(...).",
+            "authtoken. Let them authorize an app with begin_authorization(...)",
         )
     return error
 
@@ -326,7 +326,7 @@ def _parsed(body: bytes) -> Mapping[str, JSONValue]:
 def _unexpected(host: str, operation: str, response: Response) -> DecodeError:
     return DecodeError(
         f"The response from {host} does not have the documented format. Check the address and the proxies: another "
-        "server may have answered.",
+        "server may have answered",
         operation=operation,
         status=response.status,
     )

@@ -90,7 +90,7 @@ class KeyringTokenStore:
             ) from None
         backend = keyring.get_keyring()
         if backend.priority <= 0:
-            raise ConfigurationError("This machine has no keyring that can store secrets. Use another TokenStore.")
+            raise ConfigurationError("This machine has no keyring that can store secrets. Use another TokenStore")
         return cast("Keyring", backend)
 
 

@@ -97,7 +97,7 @@ class TokenSet:
         text = Secret(text)
         found = _from_json(text)
         if found is None:
-            raise ConfigurationError("The content of the token store cannot be read. Authorize the app again.")
+            raise ConfigurationError("The content of the token store cannot be read. Authorize the app again")
         return found
 
 
@@ -193,7 +193,7 @@ class TokenState:
         if known is not None and known != host:
             raise ConfigurationError(
                 f"These credentials are already in use with {known}, but this client requests tokens from {host}. The "
-                "SDK sends a secret to only one host. Create separate credentials for each region."
+                "SDK sends a secret to only one host. Create separate credentials for each region"
             )
 
     def keep(self, tokens: TokenSet) -> None:

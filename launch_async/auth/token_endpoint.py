@@ -44,12 +44,12 @@ async def fetch_tokens(
     if tokens is None:
         raise DecodeError(
             f"The response from {issuer.app_url} contains no bearer token. Check app_url and the proxies: another "
-            "server may have answered.",
+            "server may have answered",
             operation=_OPERATION,
             status=response.status,
         )
     lifetime = tokens.expires_at - tokens.issued_at
-    _LOG.debug("Received a token that is valid for %.0f s.", lifetime, extra={"operation": _OPERATION})
+    _LOG.debug("Received a token that is valid for %.0f s", lifetime, extra={"operation": _OPERATION})
     return tokens
 
 
@@ -65,19 +65,19 @@ async def _first_answer(call: AuthRequest, app_url: str, paths: Sequence[str], f
 def _advice(error: APIError, fields: Mapping[str, str], app_url: str) -> str:
     """Return advice on how to fix a refusal."""
     if error.status == 404:
-        return f"There is no token endpoint at {app_url}. Pass the right app_url= or token_path=."
+        return f"There is no token endpoint at {app_url}. Pass the right app_url= or token_path="
     if "invalid grant_type" in error.body and fields["grant_type"] == "client_credentials":
         return (
             "The app is a standard app, not a machine-to-machine (M2M) app. Create an M2M app in Developer Hub (your "
-            "plan must include M2M), or let a user authorize this app with begin_authorization(...)."
+            "plan must include M2M), or let a user authorize this app with begin_authorization(...)"
         )
     if "code" in fields:
-        return "A code works only once and for 60 s. Call begin_authorization(...) again."
+        return "A code works only once and for 60 s. Call begin_authorization(...) again"
     if "refresh_token" in fields and error.status == 400:
-        return "The refresh token was used or revoked. Authorize the app again with begin_authorization(...)."
+        return "The refresh token was used or revoked. Authorize the app again with begin_authorization(...)"
     if "invalid_scope" in error.body:
-        return "Add these scopes to the app in Developer Hub, or request fewer scopes with scopes=."
-    return f"Check the client id, the client secret and the region. The request was sent to {app_url}."
+        return "Add these scopes to the app in Developer Hub, or request fewer scopes with scopes="
+    return f"Check the client id, the client secret and the region. The request was sent to {app_url}"
 
 
 def secret_field(client_secret: str | None) -> dict[str, str]:

@@ -28,7 +28,7 @@ def scope_set(scopes: Collection[str] | None) -> frozenset[str] | None:
         return None
     if not isinstance(scopes, Collection):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(
-            f"The scopes must be a list, or a string with spaces between the scopes, not {type(scopes).__name__}."
+            f"The scopes must be a list, or a string with spaces between the scopes, not {type(scopes).__name__}"
         )
     return frozenset(scopes.split() if isinstance(scopes, str) else scopes)
 
@@ -39,7 +39,7 @@ def check_credentials(credentials: object) -> None:
         # Name the type only: the value may be the token.
         kind = "a class" if isinstance(credentials, type) else kind_of(credentials)
         raise ConfigurationError(
-            f"The credentials must be an object such as AccessToken(...) or Authtoken(...), not {kind}."
+            f"The credentials must be an object such as AccessToken(...) or Authtoken(...), not {kind}"
         )
 
 
@@ -62,17 +62,17 @@ def check_token(token: str, given: type, name: str) -> None:
         kind = "None" if given is type(None) else given.__name__
         raise ConfigurationError(
             f"The token of {name} must be a string, not {kind}. If the token comes from an environment variable, check "
-            "that the variable is set."
+            "that the variable is set"
         )
     if not token:
-        raise ConfigurationError(f"The token of {name} must not be empty.")
+        raise ConfigurationError(f"The token of {name} must not be empty")
     if _UNSAFE_IN_HEADER.search(token):
         raise ConfigurationError(
             f"The token of {name} contains white space, control characters or non-ASCII characters. Check that you "
-            "copied only the token."
+            "copied only the token"
         )
     if is_quoted(token):
-        raise ConfigurationError(f"The token of {name} has quotes around it. Pass the token without the quotes.")
+        raise ConfigurationError(f"The token of {name} has quotes around it. Pass the token without the quotes")
 
 
 @attrs.frozen(init=False)
