@@ -213,7 +213,7 @@ async def test_with_options_refuses_a_retry_policy_of_the_wrong_type() -> None:
 
 @pytest.mark.parametrize(("credentials", "kind"), [(TOKEN, "str"), (AccessToken, "a class")])
 def test_credentials_of_the_wrong_type_are_refused(credentials: object, kind: str) -> None:
-    with pytest.raises(ConfigurationError, match=rf"must be an object such as AccessToken\(\.\.\.\) .* not {kind}\.$"):
+    with pytest.raises(ConfigurationError, match=rf"must be an object such as AccessToken\(\.\.\.\) .* not {kind}$"):
         LaunchClient(credentials)  # type: ignore[arg-type]
 
 
