@@ -1,4 +1,4 @@
-"""Puts the list of what the wheel needs (SBOM, PEP 770) into the wheel, when it is built."""
+"""Add the software bill of materials (SBOM, PEP 770) to the wheel during its build."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class SbomHook(BuildHookInterface[Any]):
-    """Writes the SBOM next to the wheel that hatchling is building, and has it put into `.dist-info/sboms/`."""
+    """Writes the SBOM next to the wheel that hatchling builds. hatchling adds it to `.dist-info/sboms/`."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Write the SBOM."""

@@ -50,7 +50,7 @@ def write(folder: Path) -> int:
 def _run(command: list[str], folder: Path) -> bool:
     program = shutil.which(command[0], path=str(Path(PYTHON).parent))
     if program is None:
-        raise SystemExit(f"{command[0]} is not installed; python3 tools/run.py types installs it")
+        raise SystemExit(f"{command[0]} is not installed. python3 tools/run.py types installs it")
     return subprocess.run([program, *command[1:]], cwd=folder, check=False).returncode == 0
 
 

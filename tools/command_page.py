@@ -67,7 +67,7 @@ def _cell(text: str) -> str:
 def _below(group: click.Group, context: click.Context) -> Iterator[tuple[str, click.Command, click.Context]]:
     for name in group.list_commands(context):
         command = group.get_command(context, name)
-        assert command is not None  # it was listed
+        assert command is not None  # The command was listed.
         with _context(command, name, context) as inner:
             if isinstance(command, click.Group):
                 yield from _below(command, inner)

@@ -33,7 +33,7 @@ class Block:
 
     Attributes:
         page: The page, as a path within the project.
-        number: The line at which it begins.
+        number: The first line.
         language: The language of the block.
         marker: The word of the comment before the block; empty if there is none.
         text: The content of the block.

@@ -52,7 +52,7 @@ def missing_addresses(urls: Mapping[str, str]) -> Iterator[str]:
     for name, what in LINKS.items():
         address = urls.get(name, "")
         if not address.startswith("https://") or any(one in address for one in _RESERVED):
-            yield f"pyproject.toml, [project.urls]: {name} = {address!r}; write the https address of {what}"
+            yield f"pyproject.toml, [project.urls]: {name} is {address!r}. Write the https address of {what}"
 
 
 def other_versions(tag: str, version: str, module: str, changelog: str) -> Iterator[str]:
@@ -65,14 +65,15 @@ def other_versions(tag: str, version: str, module: str, changelog: str) -> Itera
         changelog: The text of `CHANGELOG.md`.
     """
     if tag != f"v{version}":
-        yield f"pyproject.toml, [project]: version = {version!r}, but the tag is {tag}; write {tag.removeprefix('v')!r}"
+        wanted = tag.removeprefix("v")
+        yield f"pyproject.toml, [project]: version is {version!r}, but the tag is {tag}. Write {wanted!r}"
     if f'__version__ = "{version}"' not in module:
         yield f"launch_async/_version.py: write __version__ = {version!r}, as in pyproject.toml"
     newest = re.search(r"^## (\S+) ?(.*)$", changelog, re.MULTILINE)
     if newest is None or newest[1] != version:
-        yield f"CHANGELOG.md: the newest heading is {newest and newest[0]!r}; add a heading for {version}"
+        yield f"CHANGELOG.md: the newest heading is {newest and newest[0]!r}. Add a heading for {version}"
     elif not re.fullmatch(r"\(\d{4}-\d\d-\d\d\)", newest[2]):
-        yield f"CHANGELOG.md: {newest[0]!r} has no date; write '## {version} (YYYY-MM-DD)'"
+        yield f"CHANGELOG.md: {newest[0]!r} has no date. Write '## {version} (YYYY-MM-DD)'"
 
 
 def relative_links(readme: str) -> Iterator[str]:

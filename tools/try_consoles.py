@@ -112,7 +112,11 @@ class Visit:
         self._typed.append(f"$ {text}")
         if line.output:
             self._emulator = json.loads(shell.start(text))
-            _expect(set(re.findall(r'"(\w+)":', line.output)) <= set(self._emulator), text, "prints something else")
+            _expect(
+                set(re.findall(r'"(\w+)":', line.output)) <= set(self._emulator),
+                text,
+                "prints another output than the page",
+            )
             shell.environment["URL"] = self._emulator["url"]
             shell.environment["SECRET"] = self._emulator.get("control_secret", "")
             return

@@ -35,7 +35,7 @@ def test_each_missing_address_is_reported_with_its_place() -> None:
     complaints = list(missing_addresses(urls("[project]\n")))
 
     assert [complaint.split()[2] for complaint in complaints] == ["Source", "Issues", "Documentation", "Changelog"]
-    assert complaints[0].startswith("pyproject.toml, [project.urls]: Source = ''; write the https address of")
+    assert complaints[0].startswith("pyproject.toml, [project.urls]: Source is ''. Write the https address of")
 
 
 @pytest.mark.parametrize("address", ["http://git.some-company.com/launch", "https://example.com/launch", "TODO"])
@@ -52,8 +52,8 @@ def test_the_same_version_in_all_files_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("tag", "version", "module", "changes", "complaint"),
     [
-        ("v1.2.4", "1.2.3", MODULE, CHANGES, "pyproject.toml, [project]: version = '1.2.3', but the tag is v1.2.4"),
-        ("1.2.3", "1.2.3", MODULE, CHANGES, "pyproject.toml, [project]: version = '1.2.3', but the tag is 1.2.3"),
+        ("v1.2.4", "1.2.3", MODULE, CHANGES, "pyproject.toml, [project]: version is '1.2.3', but the tag is v1.2.4"),
+        ("1.2.3", "1.2.3", MODULE, CHANGES, "pyproject.toml, [project]: version is '1.2.3', but the tag is 1.2.3"),
         ("v1.2.3", "1.2.3", MODULE.replace("3", "2"), CHANGES, "launch_async/_version.py: write __version__"),
         ("v1.2.3", "1.2.3", MODULE, "# Changes\n", "CHANGELOG.md: the newest heading is None"),
         ("v1.2.3", "1.2.3", MODULE, CHANGES.replace("1.2.3", "1.3.0"), "CHANGELOG.md: the newest heading is '## 1.3.0"),

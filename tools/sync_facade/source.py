@@ -38,7 +38,7 @@ class Function:
         overloads: Declarations decorated with `@overload`.
         node: The implementation.
         owner: Name of its class; empty for a function.
-        setter: Whether it is a property that can be set.
+        setter: Whether the function is a property that can be set.
     """
 
     module: Module
@@ -73,7 +73,7 @@ class Class:
     """A class with all members that it inherits inside the package.
 
     Attributes:
-        symbol: The place where it is defined.
+        symbol: The place of the definition.
         module: The module of the class.
         node: The definition.
         functions: Methods and properties by name, the nearest definition of each.

@@ -103,7 +103,7 @@ def _program(name: str) -> str:
     """Return the path of a program of this environment."""
     found = shutil.which(name, path=str(Path(sys.executable).parent))
     if found is None:
-        raise SystemExit(f"{name} is not installed; python3 tools/run.py docs installs it")
+        raise SystemExit(f"{name} is not installed. python3 tools/run.py docs installs it")
     return found
 
 

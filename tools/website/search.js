@@ -1,5 +1,5 @@
-// Asks the site's own search, as a browser would: node search.js SITE, one query per line of standard input.
-// Prints for each query the addresses that the search lists, in its order, as one line of JSON.
+// Runs the search of the site like a browser: node search.js SITE, with one query per line of standard input.
+// Prints the addresses of the results of each query, in order, as one line of JSON.
 const { readFileSync, readdirSync } = require("node:fs");
 const { join } = require("node:path");
 

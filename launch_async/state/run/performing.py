@@ -89,13 +89,13 @@ class StatePerformer:
             case StepKind.CREATE_ENVIRONMENT:
                 await self._create_environment(work, step)
             case StepKind.UPDATE_PROJECT:
-                await work.in_turn(lambda: _again(self._update_project, work, step))
+                await work.in_turn(lambda: _run_repeatable(self._update_project, work, step))
             case StepKind.UPDATE_ENVIRONMENT:
-                await work.in_turn(lambda: _again(self._update_environment, work, step))
+                await work.in_turn(lambda: _run_repeatable(self._update_environment, work, step))
             case StepKind.DELETE_ENVIRONMENT:
-                await work.in_turn(lambda: _again(self._delete_environment, work, step))
+                await work.in_turn(lambda: _run_repeatable(self._delete_environment, work, step))
             case StepKind.DELETE_PROJECT:
-                await work.in_turn(lambda: _again(self._delete_project, work, step))
+                await work.in_turn(lambda: _run_repeatable(self._delete_project, work, step))
             case StepKind.REDEPLOY:
                 raise AssertionError("the fleet runs redeployments")
 
@@ -375,7 +375,7 @@ def _conflict(
     return error
 
 
-async def _again(do: Callable[[Work, Step], Awaitable[None]], work: Work, step: Step) -> None:
+async def _run_repeatable(do: Callable[[Work, Step], Awaitable[None]], work: Work, step: Step) -> None:
     """Run a repeatable step. After a lost or malformed response its error is retryable, not ambiguous."""
     try:
         await do(work, step)
