@@ -95,8 +95,8 @@ class LaunchClient:
         attempt_timeout: Seconds for one attempt.
         response_limit: Maximum size of a response in bytes after decompression, 64 MiB by default. A log may be eight
             times as large. A larger response raises `ResponseTooLarge`.
-        session: An aiohttp session to use. The client does not close it. Storage also receives its default headers.
-            launch_sync does not have this option; use `transport` instead.
+        session: An aiohttp session to use. The client does not close it. Uploads to the storage also
+            send its default headers. launch_sync does not have this option; use `transport` instead.
         transport: An object that sends the requests instead of aiohttp, for example in tests. It has two methods:
             `async def send(request)`, which returns an object with `status`, `headers` and `body`, and
             `async def close()`. Both methods are asynchronous in both packages. The client closes the transport.

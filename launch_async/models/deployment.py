@@ -106,7 +106,7 @@ class DeploymentRef:
         if len(uids) != len(names):
             raise ValueError(
                 f"The text is not a deployment reference. Pass the text that DeploymentRef.to_json() returned: a JSON "
-                f"object with the strings {', '.join(names)}."
+                f"object with the strings {', '.join(names)}"
             )
         return cls(*uids)
 

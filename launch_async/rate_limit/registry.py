@@ -52,7 +52,7 @@ def check_share_budget(share_budget: str) -> ShareBudget:
         ConfigurationError: The value is neither "machine" nor "process".
     """
     if share_budget not in ("machine", "process"):
-        raise ConfigurationError(f"share_budget must be 'machine' or 'process', not {share_budget!r}.")
+        raise ConfigurationError(f"share_budget must be 'machine' or 'process', not {share_budget!r}")
     return "machine" if share_budget == "machine" else "process"
 
 

@@ -147,17 +147,17 @@ class RedisRateLimiter:
 def _check_url(url: object) -> None:
     if not isinstance(url, str):
         if not callable(url):
-            raise ConfigurationError(f"url must be an address or a function that returns a client, not {url!r}.")
+            raise ConfigurationError(f"url must be an address or a function that returns a client, not {url!r}")
         return
     try:
         parts = urlsplit(url)
         if parts.scheme not in _SCHEMES:
-            raise ConfigurationError("The URL of Redis must start with redis://, rediss:// or unix://.")
+            raise ConfigurationError("The URL of Redis must start with redis://, rediss:// or unix://")
         _ = parts.port
     except ValueError:
         # The text of the original error can contain a part of the password.
         raise ConfigurationError(
-            "The URL of Redis is malformed. Write the port in digits, and / # ? @ in a password as %2F %23 %3F %40."
+            "The URL of Redis is malformed. Write the port in digits, and / # ? @ in a password as %2F %23 %3F %40"
         ) from None
 
 

@@ -74,5 +74,5 @@ def _explained() -> Generator[None]:
     except (AttributeError, TypeError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"The Redis client cannot be used ({type(error).__name__}: {error}). A URL may contain only options of "
-            "redis.asyncio. A function must return a client of redis.asyncio. Do not set decode_responses."
+            "redis.asyncio. A function must return a client of redis.asyncio. Do not set decode_responses"
         ) from error
