@@ -18,7 +18,7 @@ __all__ = ["Findings", "codes_of", "field_names", "plain_name"]
 
 _PLAIN: Final = re.compile(r"[A-Za-z_$@-]{1,40}(?:\.[A-Za-z_$@-]{1,40}){0,4}")
 _NO_MATERIAL: Final = "This organization contains no data that shows the answer."
-_MOST_NAMES: Final = 40
+_MAX_NAMES: Final = 40
 
 
 @attrs.define
@@ -85,7 +85,7 @@ class Findings:
         """Whether a question already has an answer."""
         return str(key) in self._verdicts
 
-    def leave(self, key: int | str, reason: str) -> None:
+    def leave_undecided(self, key: int | str, reason: str) -> None:
         """Record why a question cannot be decided. An answer takes precedence, whether earlier or later."""
         self._reasons[str(key)] = reason
 
@@ -175,7 +175,7 @@ def plain_name(name: str) -> str:
 def field_names(names: Iterable[str]) -> list[str]:
     """Return the sorted names of fields. Names that may be identifiers of a customer are hidden."""
     shown: Sequence[str] = sorted({plain_name(name) for name in names})
-    return [*shown[:_MOST_NAMES], *(["..."] if len(shown) > _MOST_NAMES else [])]
+    return [*shown[:_MAX_NAMES], *(["..."] if len(shown) > _MAX_NAMES else [])]
 
 
 def codes_of(exchange: Exchange) -> list[str]:

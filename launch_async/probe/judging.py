@@ -40,8 +40,8 @@ Record: TypeAlias = Mapping[str, JSONValue]
 Heartbeat: TypeAlias = Literal["comment", "event"]
 
 HEARTBEATS: Final = frozenset({"heartbeat", "ping"})
-_LEAST_ITEMS: Final = 2
-ENOUGH_CHANCES: Final = 24
+_MIN_ITEMS: Final = 2
+MIN_POSSIBLE_ORDERS: Final = 24
 """Minimum number of possible orders of all items: those of one listing with four items, or of two with three."""
 _DAY: Final = 86_400.0
 _NULLABLE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -152,13 +152,13 @@ def list_order(listings: Iterable[Sequence[Record]]) -> str | None:
     All listings must fit this order and no other order. Together they must be too long to fit it by chance.
     """
     fitting: set[str] | None = None
-    chances = 1
+    possible_orders = 1
     for records in listings:
-        if len(records) >= _LEAST_ITEMS:
+        if len(records) >= _MIN_ITEMS:
             orders = _orders(records)
             fitting = orders if fitting is None else fitting & orders
-            chances *= math.factorial(min(len(records), ENOUGH_CHANCES))
-    if fitting is None or len(fitting) != 1 or chances < ENOUGH_CHANCES:
+            possible_orders *= math.factorial(min(len(records), MIN_POSSIBLE_ORDERS))
+    if fitting is None or len(fitting) != 1 or possible_orders < MIN_POSSIBLE_ORDERS:
         return None
     return fitting.pop() if fitting <= {"newest", "oldest", "uid"} else None
 

@@ -46,7 +46,7 @@ class Logs:
         lengths: list[int] = []
         ages: dict[bool, list[float]] = {True: [], False: []}
         for reason in (6, 25, 29, 33):
-            self._found.leave(reason, "There is no finished deployment with a build log.")
+            self._found.leave_undecided(reason, "There is no finished deployment with a build log.")
         for place in self._logs_to_read():
             exchange = await self._ask.ask("GET", f"{place.path}/logs/deployment-logs")
             lines = as_list(exchange.member("deploymentLogs"))
@@ -99,7 +99,7 @@ class Logs:
                 still_open=f"A limit above {longest} lines.",
             )
         elif longest:
-            self._found.leave(33, f"The longest log that the probe read has {longest} lines.")
+            self._found.leave_undecided(33, f"The longest log that the probe read has {longest} lines.")
 
     def _judge_retention(self, *, kept: Sequence[float], gone: Sequence[float]) -> None:
         """Decide from the ages of the oldest log with lines and of the newest empty log."""
@@ -122,13 +122,13 @@ class Logs:
                 still_open="Whether older logs are kept.",
             )
         else:
-            self._found.leave(29, f"The oldest log is {days:.1f} days old, and {len(gone)} logs are empty.")
+            self._found.leave_undecided(29, f"The oldest log is {days:.1f} days old, and {len(gone)} logs are empty.")
 
     async def _read_log_bound(self, place: Place, lines: Sequence[JSONValue]) -> None:
         """Read the rest of a finished log from the timestamps of two of its lines."""
         stamps = list(dict.fromkeys(text(as_object(line), "timestamp") for line in lines))
         if len(stamps) < 2:
-            self._found.leave(6, "All lines of the log have the same timestamp.")
+            self._found.leave_undecided(6, "All lines of the log have the same timestamp.")
             return
         verdicts: set[str | None] = set()
         for since in {stamps[len(stamps) // 2]: None, stamps[-1]: None}:
@@ -137,7 +137,7 @@ class Logs:
             verdicts.add(judging.log_bound(lines, since, rest) if exchange.is_success else None)
         verdict = verdicts.pop()
         if verdicts or verdict is None:
-            self._found.leave(
+            self._found.leave_undecided(
                 6, "A read from a line's timestamp returned neither all lines since then nor only the later lines."
             )
             return
@@ -155,8 +155,8 @@ class Logs:
         rendered = sorted(
             (place for place in live if not place.is_static), key=lambda place: not place.is_server_rendered
         )
-        self._found.leave(4, "There is no LIVE deployment that may have server logs.")
-        self._found.leave(5, "There is no LIVE deployment that may have server logs.")
+        self._found.leave_undecided(4, "There is no LIVE deployment that may have server logs.")
+        self._found.leave_undecided(5, "There is no LIVE deployment that may have server logs.")
         window = self._window()
         answered: Place | None = None
         for place in rendered[:3]:
@@ -166,8 +166,8 @@ class Logs:
                 break
             if exchange.is_success:
                 continue
-            self._found.leave(4, f"The read of server logs ended with {exchange.outcome}.")
-            self._found.leave(5, f"The read of server logs ended with {exchange.outcome}.")
+            self._found.leave_undecided(4, f"The read of server logs ended with {exchange.outcome}.")
+            self._found.leave_undecided(5, f"The read of server logs ended with {exchange.outcome}.")
         static = next((place for place in live if place.is_static), None)
         if static is not None:
             exchange = await self._ask.confirmed(f"{static.path}/logs/server-logs", window)
@@ -199,7 +199,7 @@ class Logs:
         else:
             lists = [name for name, value in as_object(exchange.document).items() if isinstance(value, list)]
             if len(lists) != 1:
-                self._found.leave(4, f"The answer has {len(lists)} members that are lists.")
+                self._found.leave_undecided(4, f"The answer has {len(lists)} members that are lists.")
                 return False
             key = lists[0]
         self._found.decide(
@@ -227,7 +227,7 @@ class Logs:
         live = [place for place in self._survey.places if place.is_live and not place.is_static]
         live.sort(key=lambda place: not place.is_server_rendered)
         if not live:
-            self._found.leave(31, "There is no LIVE deployment that may have a server.")
+            self._found.leave_undecided(31, "There is no LIVE deployment that may have a server.")
             return
         exchange = await self._ask.confirmed(f"{live[0].path}/logs/live")
         if exchange.status in _NOT_OFFERED:
@@ -241,7 +241,9 @@ class Logs:
             return
         frames = judging.live_frames(exchange.body)
         if exchange.status != 200 or frames.heartbeat is None:
-            self._found.leave(31, f"The live log ended with {exchange.outcome}, without heartbeats of a single form.")
+            self._found.leave_undecided(
+                31, f"The live log ended with {exchange.outcome}, without heartbeats of a single form."
+            )
             return
         value: dict[str, JSONValue] = {"status": 200, "heartbeat": frames.heartbeat}
         options: dict[str, object] = {"live_logs_status": 200, "live_log_heartbeat": frames.heartbeat}

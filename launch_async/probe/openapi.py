@@ -28,7 +28,7 @@ _EVERYWHERE: Final = frozenset(
 )
 """Headers that a document may name in one operation, in all operations, or as a security scheme."""
 _DEEPEST: Final = 4
-_MOST: Final = 200
+_MAX_DIFFERENCES: Final = 200
 _PREFIXES: Final = ("/manage", "/apps-api", "/v3", "/token")
 """Path prefixes of other interfaces and hosts."""
 
@@ -44,7 +44,7 @@ def compared(exchange: Exchange) -> tuple[tuple[DocumentDifference, ...], str]:
     ours = cast("Operations", json.loads(text))
     if not ours.keys() & theirs.keys():
         return (), "The document of GET /openapi has no operation that the SDK knows. It may describe another API."
-    return tuple(_differences(ours, theirs))[:_MOST], ""
+    return tuple(_differences(ours, theirs))[:_MAX_DIFFERENCES], ""
 
 
 def operations_of(document: JSONValue) -> Operations:

@@ -20,13 +20,13 @@ from launch_async.probe.writing import Writer
 
 __all__ = ["probe", "probe_steps"]
 
-MOST_READS: Final = 60
+MAX_READS: Final = 60
 """Maximum number of requests of a probe that only reads."""
-_MOST_WRITES: Final = 150
+_MAX_WRITES: Final = 150
 """Maximum number of further requests for the scratch project. Most of them are polls of its builds."""
 _MAX_NAME: Final = 200
 _READS: Final = (
-    f"Read with at most {MOST_READS} requests: the API document, projects, environments, deployments, logs, domains, "
+    f"Read with at most {MAX_READS} requests: the API document, projects, environments, deployments, logs, domains, "
     "usage, one download URL, the beginning of one live log"
 )
 
@@ -72,10 +72,10 @@ async def probe(
     begin: Callable[[str], object] = on_step or (lambda _: None)
     if tape is not None:
         client = client.with_options(middleware=(*client.middleware, _recorder(tape)))
-    asker, findings = Asker(client, MOST_READS), Findings()
+    asker, findings = Asker(client, MAX_READS), Findings()
     leftover = ""
     if name is not None:
-        asker.most = _MOST_WRITES
+        asker.most = _MAX_WRITES
     begin("Read the API document")
     differences, problem = compared(await asker.openapi())
     if name is None:
@@ -84,7 +84,7 @@ async def probe(
         begin("Make sure that the name of the scratch project is not in use")
         async with scratch_project(client, findings, name) as scratch:
             await Writer(client, asker, findings, scratch, on_step=begin).explore()
-            asker.most = asker.spent + MOST_READS
+            asker.most = asker.spent + MAX_READS
             await Reader(asker, findings, daring=daring, on_step=begin, first=scratch.uid).read()
             begin("Delete the scratch project")
         leftover = scratch.leftover

@@ -64,7 +64,7 @@ class Reader:
         if self._is_daring:
             steps["Read a listing with limit=0"] = self._read_limit_0
         else:
-            self._found.leave(
+            self._found.leave_undecided(
                 32, "limit=0 may return the whole organization. The probe sends it only with daring=True."
             )
         try:
@@ -86,7 +86,9 @@ class Reader:
                 evidence=codes_of(exchange),
             )
         else:
-            self._found.leave("not_found", f"A read of a project that does not exist ended with {exchange.outcome}.")
+            self._found.leave_undecided(
+                "not_found", f"A read of a project that does not exist ended with {exchange.outcome}."
+            )
 
     async def _read_organization_header(self) -> None:
         usual = await self._ask.ask("GET", "/projects", query={"limit": 1})
@@ -94,7 +96,7 @@ class Reader:
             return
         without = await self._ask.ask("GET", "/projects", query={"limit": 1}, organization="")
         if usual.is_bearer:
-            self._found.leave(13, "The client has a bearer token. The question needs an authtoken.")
+            self._found.leave_undecided(13, "The client has a bearer token. The question needs an authtoken.")
             other = await self._ask.ask("GET", "/projects", query={"limit": 1}, organization=_OTHER_ORGANIZATION)
             for name, exchange in {"without": without, "other": other}.items():
                 if exchange.status in (200, 401, 403):
@@ -103,7 +105,7 @@ class Reader:
             if other.status in (200, 401, 403) and without.is_success:
                 self._found.offer(check_bearer_organization=other.status != 200)
             return
-        self._found.leave(12, "The client has an authtoken. The question needs a bearer token.")
+        self._found.leave_undecided(12, "The client has an authtoken. The question needs a bearer token.")
         if without.status in (401, 403):
             self._found.decide(
                 13,
@@ -113,16 +115,16 @@ class Reader:
                 options={"missing_organization_status": without.status},
             )
         else:
-            self._found.leave(13, f"A listing without organization_uid ended with {without.outcome}.")
+            self._found.leave_undecided(13, f"A listing without organization_uid ended with {without.outcome}.")
 
     async def _read_usage(self) -> None:
         exchange = await self._ask.ask("GET", "/usage-analytics/revalidate-cdn-cache")
         if not exchange.is_success:
-            self._found.leave(23, f"The read of the usage ended with {exchange.outcome}.")
+            self._found.leave_undecided(23, f"The read of the usage ended with {exchange.outcome}.")
             return
         kind = judging.usage_reset(exchange.member("usageReset"), self._ask.now)
         if kind is None:
-            self._found.leave(
+            self._found.leave_undecided(
                 23, f"The usage has these members: {', '.join(field_names(as_object(exchange.document)))}."
             )
             return
@@ -138,7 +140,7 @@ class Reader:
         places = [
             one for one in self._survey.places if one.project.get("projectType") == "FILEUPLOAD" and one.is_finished
         ]
-        self._found.leave(3, "There is no finished deployment of an uploaded archive.")
+        self._found.leave_undecided(3, "There is no finished deployment of an uploaded archive.")
         for place in islice(live_first(places), 2):
             exchange = await self._ask.ask("GET", f"{place.path}/download/signed_url")
             links = [
@@ -155,11 +157,13 @@ class Reader:
                     options={"download_key": links[0]},
                 )
                 return
-            self._found.leave(3, f"The answer with {exchange.outcome} has {len(links)} fields that contain a URL.")
+            self._found.leave_undecided(
+                3, f"The answer with {exchange.outcome} has {len(links)} fields that contain a URL."
+            )
 
     async def _read_domains(self) -> None:
         if not self._survey.environments:
-            self._found.leave(27, "There is no environment.")
+            self._found.leave_undecided(27, "There is no environment.")
             return
         live = [(place.project, place.environment) for place in live_first(self._survey.places)]
         project, environment = (live or self._survey.environments)[0]
@@ -190,7 +194,7 @@ class Reader:
                 options={"domains": False},
             )
         else:
-            self._found.leave(27, f"The listing of domains ended with {exchange.outcome}.")
+            self._found.leave_undecided(27, f"The listing of domains ended with {exchange.outcome}.")
 
     def _judge_domains(self, domains: Sequence[Record]) -> None:
         if not domains:
@@ -222,7 +226,7 @@ class Reader:
     async def _read_limit_0(self) -> None:
         path, count = self._survey.longest
         if not path:
-            self._found.leave(32, "The probe has read no listing.")
+            self._found.leave_undecided(32, "The probe has read no listing.")
             return
         exchange = await self._ask.ask("GET", path, query={"limit": 0})
         key = path.rpartition("/")[2]
@@ -232,7 +236,7 @@ class Reader:
         elif exchange.is_success and count > 10 and got in (0, 10, count):
             meaning = {0: "nothing", 10: "default", count: "everything"}[got]
         else:
-            self._found.leave(
+            self._found.leave_undecided(
                 32,
                 f"A listing of {count} items: {exchange.outcome} and {got} items with limit=0, too few to decide.",
             )
@@ -262,14 +266,16 @@ class Reader:
         elif answers and not any(dates):
             self._found.decide("date", {"present": False}, f"None of {len(answers)} answers has a Date.")
         else:
-            self._found.leave("date", "Some answers have no readable Date.")
+            self._found.leave_undecided("date", "Some answers have no readable Date.")
 
     def _judge_rate_limit(self) -> None:
         answers = [one for one in self._ask.exchanges if one.status is not None]
         announced = any(name.startswith("x-ratelimit-") for one in answers for name in one.headers)
         refused = [one for one in answers if one.status == 429]
         if not refused:
-            self._found.leave(8, "The service refused no request with 429, and the probe does not provoke a 429.")
+            self._found.leave_undecided(
+                8, "The service refused no request with 429, and the probe does not provoke a 429."
+            )
             successes = [one for one in answers if one.is_success]
             if len(successes) >= _ENOUGH_SUCCESSES and self._survey.are_known():
                 self._found.decide(

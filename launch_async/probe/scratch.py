@@ -102,7 +102,7 @@ class Scratch:
             try:
                 await self._client.projects.delete(self.uid)
             except NotFoundError:
-                self._found.leave("delete", "The scratch project had already been deleted.")
+                self._found.leave_undecided("delete", "The scratch project had already been deleted.")
                 return
         if answers and 200 <= answers[-1].status < 300:
             self._found.decide("delete", answers[-1].status, "The probe deleted the scratch project.")

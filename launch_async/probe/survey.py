@@ -109,7 +109,7 @@ class Survey:
         if not exchange.is_success:
             reason = f"The listing of projects ended with {exchange.outcome}."
             for key in (3, 4, 5, 6, 21, 22, 25, 26, 27, 31, "pagination"):
-                self._found.leave(key, reason)
+                self._found.leave_undecided(key, reason)
             return
         self._judge_order("projects", [self.projects])
         default = await self._ask.ask("GET", "/projects")
@@ -120,12 +120,12 @@ class Survey:
         page, plain, later = (as_object(one.member("pagination")) for one in (first, default, second))
         count = page.get("count")
         if not isinstance(count, int) or "skip" not in page:
-            self._found.leave("pagination", f"The page has these members: {', '.join(field_names(page))}.")
+            self._found.leave_undecided("pagination", f"The page has these members: {', '.join(field_names(page))}.")
             return
         shown = len(as_list(first.member("projects")))
         consistent = shown == min(count, _PAGE) and later.get("count") == count and later.get("skip") == 1
         if not consistent:
-            self._found.leave("pagination", "The numbers of three pages are inconsistent.")
+            self._found.leave_undecided("pagination", "The numbers of three pages are inconsistent.")
             return
         self._found.part("pagination", "count", "total", "On each of three pages, count is the number of all projects.")
         self._found.part(
@@ -173,7 +173,9 @@ class Survey:
     def _judge_order(self, kind: str, listings: Iterable[Sequence[Record]]) -> None:
         order = judging.list_order(listings)
         if order is None:
-            self._found.leave(22, f"The listings of {kind} are too short, or they fit no order or several orders.")
+            self._found.leave_undecided(
+                22, f"The listings of {kind} are too short, or they fit no order or several orders."
+            )
             return
         self._orders[kind] = order
         self._found.part(22, kind, order, f"The listings of {kind} fit no other order.")
@@ -203,9 +205,9 @@ class Survey:
                 options={"superseded_status": status},
             )
         elif statuses:
-            self._found.leave(21, "Deployments older than the LIVE deployment have both statuses.")
+            self._found.leave_undecided(21, "Deployments older than the LIVE deployment have both statuses.")
         else:
-            self._found.leave(21, "No environment has a superseded deployment.")
+            self._found.leave_undecided(21, "No environment has a superseded deployment.")
         if len(retentions) == 1:
             retention = retentions.pop()
             self._found.decide(
@@ -215,7 +217,7 @@ class Survey:
                 options={"rollback_retention": retention},
             )
         else:
-            self._found.leave("retention", "No environment shows where eligibility ends.")
+            self._found.leave_undecided("retention", "No environment shows where eligibility ends.")
 
     async def read_single_ones(self) -> None:
         """Read one project, environment and deployment, because their answers may have more fields than listings."""
@@ -236,13 +238,13 @@ class Survey:
         records = self._records()
         found = judging.unset_fields(records) if all(records.values()) else None
         if found is None:
-            self._found.leave(26, "No field is unset.")
+            self._found.leave_undecided(26, "No field is unset.")
             return
         kind, null, absent = found
         if kind == "mixed":
             self._found.note(26, f"Null: {', '.join(null)}.")
             self._found.note(26, f"Absent: {', '.join(absent)}.")
-            self._found.leave(26, "Some unset fields are null, and others are absent.")
+            self._found.leave_undecided(26, "Some unset fields are null, and others are absent.")
             return
         self._found.decide(
             26,
@@ -268,7 +270,7 @@ class Survey:
         records = [*self.projects, *(one for _, one in self.environments), *(one.deployment for one in self.places)]
         times = [record["createdAt"] for record in records if record.get("createdAt") is not None]
         if not times:
-            self._found.leave("identifiers", "No record has a UID and a time.")
+            self._found.leave_undecided("identifiers", "No record has a UID and a time.")
             return
         self._found.decide(
             "identifiers",

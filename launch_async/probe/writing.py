@@ -101,8 +101,8 @@ class Writer:
         except OutOfRequests:
             raise
         except LaunchError as error:
-            self._found.leave(28, f"The request for a signed upload URL ended with {type(error).__name__}.")
-            self._found.leave(7, f"The request for a signed upload URL ended with {type(error).__name__}.")
+            self._found.leave_undecided(28, f"The request for a signed upload URL ended with {type(error).__name__}.")
+            self._found.leave_undecided(7, f"The request for a signed upload URL ended with {type(error).__name__}.")
             return None
         self._judge_upload_url(self._ask.exchanges[-1])
         try:
@@ -125,7 +125,7 @@ class Writer:
                 options={"upload_style": style},
             )
         else:
-            self._found.leave(28, f"A signed upload URL has these members: {', '.join(field_names(target))}.")
+            self._found.leave_undecided(28, f"A signed upload URL has these members: {', '.join(field_names(target))}.")
         unit = judging.expiry_unit(target.get("expiresIn"), self._ask.now)
         if unit is not None:
             self._found.decide(
@@ -135,7 +135,7 @@ class Writer:
                 options={"upload_expiry": unit},
             )
         else:
-            self._found.leave(7, "expiresIn of a signed upload URL makes sense in no unit.")
+            self._found.leave_undecided(7, "expiresIn of a signed upload URL makes sense in no unit.")
 
     async def _create(self) -> Record | None:
         """Create the project, and return its first environment."""
@@ -163,7 +163,7 @@ class Writer:
                 f"The creation of the scratch project ended with {exchange.outcome}{f' ({codes})' if codes else ''}."
             )
             for key in (*_WITH_A_PROJECT, "delete", "conflict", "empty_update"):
-                self._found.leave(key, reason)
+                self._found.leave_undecided(key, reason)
             return None
         return await self._first_environment()
 
@@ -180,10 +180,12 @@ class Writer:
                     return environment
             missing = clock()
             if exchange.status == 404:
-                self._found.leave(35, "The new project no longer exists.")
+                self._found.leave_undecided(35, "The new project no longer exists.")
                 return None
             if missing - began > _APPEARS_WITHIN_S:
-                self._found.leave(35, f"The first environment had not appeared after {_APPEARS_WITHIN_S:.0f} s.")
+                self._found.leave_undecided(
+                    35, f"The first environment had not appeared after {_APPEARS_WITHIN_S:.0f} s."
+                )
                 return None
             await asyncio.sleep(1.0)
 
@@ -204,7 +206,9 @@ class Writer:
                 evidence = f"An update of the {name} with an empty object ended with {exchange.outcome}."
                 self._found.part("empty_update", name, exchange.status, evidence)
             else:
-                self._found.leave("empty_update", f"An empty update of the {name} ended with {exchange.outcome}.")
+                self._found.leave_undecided(
+                    "empty_update", f"An empty update of the {name} ended with {exchange.outcome}."
+                )
         put, patch = [
             await self._ask.ask(method, path, json={"name": self._scratch.mark}) for method in ("PUT", "PATCH")
         ]
@@ -220,7 +224,7 @@ class Writer:
                 options={"git_repository_status": exchange.status},
             )
         else:
-            self._found.leave(15, f"PATCH with an empty object ended with {exchange.outcome}.")
+            self._found.leave_undecided(15, f"PATCH with an empty object ended with {exchange.outcome}.")
 
     def _judge_methods(self, put: Exchange, patch: Exchange) -> None:
         works = {name: one.is_success for name, one in {"PUT": put, "PATCH": patch}.items()}
@@ -231,7 +235,7 @@ class Writer:
             methods = "PUT" if works["PUT"] else "PATCH"
             self._method = methods
         else:
-            self._found.leave(16, f"PUT ended with {put.outcome}, and PATCH with {patch.outcome}.")
+            self._found.leave_undecided(16, f"PUT ended with {put.outcome}, and PATCH with {patch.outcome}.")
             return
         self._found.part(
             16,
@@ -258,9 +262,9 @@ class Writer:
         environment = as_object(exchange.member("environment"))
         if not exchange.is_success:
             reason = f"The creation of an environment ended with {exchange.outcome}."
-            self._found.leave(18, reason)
-            self._found.leave(1, reason)
-            self._found.leave(17, reason)
+            self._found.leave_undecided(18, reason)
+            self._found.leave_undecided(1, reason)
+            self._found.leave_undecided(17, reason)
             return None
         self._found.part(
             1, "environment", exchange.status, f"The creation of an environment ended with {exchange.outcome}."
@@ -293,7 +297,7 @@ class Writer:
     async def _conflict(self, second: Record) -> None:
         exchange = await self._ask.ask(self._method, self._path(second), json={"name": self._scratch.mark})
         if exchange.status is None or exchange.status >= 500:
-            self._found.leave("conflict", f"A rename to a name that is in use ended with {exchange.outcome}.")
+            self._found.leave_undecided("conflict", f"A rename to a name that is in use ended with {exchange.outcome}.")
             return
         self._found.decide(
             "conflict",
@@ -309,7 +313,7 @@ class Writer:
             listed: list[JSONValue] = [{"key": key, "value": value} for key, value in variables.items()]
             exchange = await self._ask.ask(self._method, path, json={"environmentVariables": listed})
             if not exchange.is_success:
-                self._found.leave(17, f"An update of variables ended with {exchange.outcome}.")
+                self._found.leave_undecided(17, f"An update of variables ended with {exchange.outcome}.")
                 return
             shown = await self._ask.ask("GET", path)
             entries = map(as_object, as_list(as_object(shown.member("environment")).get("environmentVariables")))
@@ -319,7 +323,9 @@ class Writer:
         sizes = len(before), len(before & after), len(after)
         meaning = {(2, 1, 2): "replace", (2, 2, 3): "merge"}.get(sizes)
         if meaning is None:
-            self._found.leave(17, f"There were {sizes[0]} variables, and then {sizes[2]}, {sizes[1]} of them old.")
+            self._found.leave_undecided(
+                17, f"There were {sizes[0]} variables, and then {sizes[2]}, {sizes[1]} of them old."
+            )
             return
         self._found.decide(
             17,
@@ -379,10 +385,10 @@ class Writer:
                 contradicts=body == "other" or (empty and exchange.status != 204),
                 options={"revalidate_body": not empty} if exchange.status != 204 else {},
             )
-            self._found.leave(24, "The quota is not exhausted, and the probe does not exhaust it.")
+            self._found.leave_undecided(24, "The quota is not exhausted, and the probe does not exhaust it.")
             return
-        self._found.leave(2, f"A revalidation ended with {exchange.outcome}.")
-        self._found.leave(24, f"A revalidation ended with {exchange.outcome}.")
+        self._found.leave_undecided(2, f"A revalidation ended with {exchange.outcome}.")
+        self._found.leave_undecided(24, f"A revalidation ended with {exchange.outcome}.")
         usage = await self._ask.ask("GET", "/usage-analytics/revalidate-cdn-cache")
         current, most = (usage.member(f"{name}CacheRevalidations") for name in ("current", "max"))
         is_used_up = isinstance(current, int) and isinstance(most, int) and current >= most
@@ -399,15 +405,15 @@ class Writer:
         """Deploy twice without waiting in between, and watch both deployments and the previous one."""
         path = f"{self._path(environment)}/deployments"
         for key in (20, 21):
-            self._found.leave(key, "The first deployment of the scratch project did not go live.")
+            self._found.leave_undecided(key, "The first deployment of the scratch project did not go live.")
         before = await self._settled(path, 1)
         first = [uid for uid, record in before.items() if record.get("status") == "LIVE"]
         if len(first) != 1:
             return
         one, other = [await self._ask.ask("POST", path, json={}) for _ in range(2)]
         if not one.is_success:
-            self._found.leave(1, f"The creation of a deployment ended with {one.outcome}.")
-            self._found.leave(20, f"The creation of a deployment ended with {one.outcome}.")
+            self._found.leave_undecided(1, f"The creation of a deployment ended with {one.outcome}.")
+            self._found.leave_undecided(20, f"The creation of a deployment ended with {one.outcome}.")
             return
         self._found.part(1, "deployment", one.status, f"The creation of a deployment ended with {one.outcome}.")
         if one.status == self._created.get("environment"):
@@ -465,7 +471,7 @@ class Writer:
         elif outcome[:1] in (["FAILED"], ["CANCELLED"]) and outcome[1:] == ["LIVE"]:
             meaning = "fail"
         if meaning is None:
-            self._found.leave(20, "The probe did not see the two deployments build at the same time.")
+            self._found.leave_undecided(20, "The probe did not see the two deployments build at the same time.")
             return
         states = " ".join(dict.fromkeys("/".join(map(plain_name, pair)) for pair in seen))
         self._found.decide(
@@ -487,7 +493,9 @@ class Writer:
                 options={"superseded_status": status},
             )
         else:
-            self._found.leave(21, f"The scratch project's first deployment ended as {plain_name(status) or 'nothing'}.")
+            self._found.leave_undecided(
+                21, f"The scratch project's first deployment ended as {plain_name(status) or 'nothing'}."
+            )
 
     async def _settled(
         self,
