@@ -69,7 +69,7 @@ class FileStore:
         return reply
 
     def exchange_now(self, ask: Ask) -> Reply | None:
-        """Do the same without waiting. Return None if another process has locked the file."""
+        """Process one call of a worker without waiting. Return None if another process has locked the file."""
         try:
             if not self._lock():
                 return None

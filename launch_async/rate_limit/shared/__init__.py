@@ -1,1 +1,1 @@
-"""A budget that several processes share, without the store that keeps it (`rate_limit.machine`, `rate_limit.redis`)."""
+"""A budget that several processes share. `rate_limit.machine` and `rate_limit.redis` contain the stores."""

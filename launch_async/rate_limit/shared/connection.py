@@ -95,7 +95,9 @@ class Connection:
         return reply
 
     def ask_now(self, ask: Ask) -> Reply | None:
-        """Call a store on this machine without waiting. Return None if it is on another machine or in use.
+        """Call a store on this machine without waiting.
+
+        Return None if the store is on another machine, or if another process is using it.
 
         Raises:
             StoreUnusable: The store cannot be used. It did not process the call.

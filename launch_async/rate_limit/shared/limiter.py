@@ -36,9 +36,8 @@ class SharedBudget:
         self._lock = threading.Lock()
         self._sent = self._refused = 0
         self._config = self._configure()
-        self._inherited = getattr(
-            self, "_workers", None
-        )  # keep them: collecting the connections would close the parent's
+        # Keep the workers of the parent, because collecting them would close the parent's connections.
+        self._inherited = getattr(self, "_workers", None)
         self._workers: dict[asyncio.AbstractEventLoop, Worker] = {}
 
     async def acquire(self, priority: Priority, timeout: float | None) -> Permit:

@@ -175,7 +175,7 @@ class ImmediateStore(Store, Protocol):
     """A store on this machine. A call takes microseconds, and the store never loses its state."""
 
     def exchange_now(self, ask: Ask) -> Reply | None:
-        """Do the same as `exchange`, without waiting. Return None if another process is using the store.
+        """Process one call like `exchange`, without waiting. Return None if another process is using the store.
 
         Raises:
             StoreUnusable: The store cannot be used. It did not process the call.

@@ -18,7 +18,9 @@ from launch_async.rate_limit.types import Answer
 __all__ = ["ReportBatch", "ReportBuffer"]
 
 _LONGEST_TRIP_S: Final = 5.0
+"""Seconds after its period during which a request without an answer may still arrive."""
 _TRIPS: Final = 100
+"""Number of recent round trips of which the longest counts."""
 _DUE_AFTER_PERIODS: Final = 0.8
 """Periods after the time of a slot, when other processes may soon need the slot again."""
 
@@ -133,7 +135,7 @@ class ReportBuffer:
         return batch
 
     def unanswered(self) -> Sequence[Report]:
-        """Return the requests without an answer. Their slots are held as long as they may still arrive."""
+        """Return the requests without an answer. Their slots stay in use while the requests may still arrive."""
         return [(number, sent_at, OUT) for number, sent_at in self._out.items()]
 
     def restore(self, batch: ReportBatch, now: float) -> None:

@@ -1,4 +1,4 @@
-"""The state of a shared budget, and the effect of a worker's call on it. Independent of the store that keeps it.
+"""The state of a shared budget, and the effect of a worker's call on it. It does not depend on the store.
 
 A slot is free again one period after its answer arrived, minus a credit, as in `AckClockedWindow`. A call of a worker
 reports the outcomes of its requests, takes the free slots that are its turn, and makes a reservation for each priority
