@@ -102,10 +102,10 @@ launch.fleet.run(plan, journal="stopped.journal")
 """Cells without any display options."""
 PROMPT_SHOWS = (
     (),
-    ("In[2]", "NotFoundError: ", "frames of the SDK are left out"),
+    ("In[2]", "NotFoundError: ", "frames of the SDK; traceback.print_last() shows all frames"),
     ("3 of 3 done", "✓&nbsp;finished", "3 succeeded", "All 3 targets are done"),
     ("Deployment to environment", "✓&nbsp;LIVE"),
-    ("!&nbsp;interrupted", "launch.fleet.resume(&#x27;stopped.journal&#x27;) finishes the run", "KeyboardInterrupt"),
+    ("!&nbsp;interrupted", "launch.fleet.resume(&#x27;stopped.journal&#x27;) to finish the run", "KeyboardInterrupt"),
     (),
 )
 LONGEST_TRACEBACK = 8
