@@ -84,7 +84,7 @@ def test_the_log_reports_an_interruption_after_the_progress_output(tmp_path: Pat
     logger, handler = logging.getLogger("launch_async.fleet.run.running"), _Handler(seen)
     logger.addHandler(handler)
     try:
-        with LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator, plain_client_of(emulator) as launch:
+        with LaunchEmulator(rate_limit=None, build_seconds=600.0) as emulator, plain_client_of(emulator) as launch:
             emulator.add_project("shop", environments=["a", "b"], git=True)
             plan = launch.fleet.plan_redeploy(launch.fleet.select())
             with pytest.raises(KeyboardInterrupt):
